@@ -1,0 +1,29 @@
+"""The README's example is what it says: run by a new process, as a reader would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_example_prints_what_the_readme_says(throwaway_home: Path, tmp_path: Path) -> None:
+    text = README.read_text()
+    program = text.split("```python\n", 1)[1].split("```", 1)[0]
+    said = text.split("```", 3)[2].split("\n\n")[1]
+    (tmp_path / "example.py").write_text(program)
+    environment = {**os.environ, "SAGALOG_HOME": str(throwaway_home)}
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    assert len(printed) == 5
+    assert [f"`{line}`" in said for line in printed] == [True] * 5, (printed, said)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) < 250
