@@ -1,0 +1,1 @@
+"""Every SQL statement, as data: numbered migrations and named, commented queries."""
