@@ -1,0 +1,30 @@
+"""Objects made of values that are encoded already: nothing is encoded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from ..errors import NotStorable
+
+
+def wrap(parts: Mapping[str, bytes], *, path: str = "value") -> bytes:
+    """The stored form of the dict {name: value} from the stored forms of its values.
+
+    Raises:
+        NotStorable: a name that no key of a JSON object can be kept as (no text, or one with NUL or a lone surrogate).
+    """
+    return b"{" + b",".join(_key(name, path) + b":" + data for name, data in parts.items()) + b"}"
+
+
+def _key(name: str, path: str) -> bytes:
+    if type(name) is not str:
+        raise NotStorable(path, type(name).__qualname__, f"the name {name!r} is no text", "use text for names")
+    try:
+        data = orjson.dumps("$" + name if name.startswith("$") else name)
+    except TypeError:
+        data = b"\\u0000"
+    if b"\\u0000" in data:
+        raise NotStorable(path, "str", f"the name {name!r} has a character that JSON cannot keep", "use another name")
+    return data
