@@ -1,0 +1,1 @@
+"""The pure machine: graph, records, state, evolve, decide, resolution and lookup."""

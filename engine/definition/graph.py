@@ -1,0 +1,157 @@
+"""`graph`: a flow whose items are linked by what they require and provide, and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from ...errors import CycleError, FlowError, UnknownSource
+from .atom import Atom
+from .flow import Flow, Interface, Names
+from .ordering import Ordering
+from .task import Task
+
+
+class GraphFlow(Flow):
+    """Items run when all that lead to them have.
+
+    An item that requires a name is linked behind every other item that provides it, whichever was added first. What
+    is optional links nothing: link it by hand. `link` adds what the names do not say.
+    """
+
+    pattern = "graph"
+
+    def __init__(self, name: str, retry: None = None) -> None:
+        super().__init__(name, retry)
+        self._links = _Links()
+        self._manual: list[tuple[int, int]] = []
+        self._functions: dict[Callable[..., Any], int] = {}
+
+    def add(self, *items: Atom | Flow | Callable[..., Any]) -> Self:
+        """Add items and link them; CycleError names the path, and then nothing was added. Else as `Flow.add`."""
+        self._current()
+        before = len(self._items)
+        super().add(*items)
+        try:
+            self._link_from(before)
+        except CycleError:
+            del self._items[before:]
+            self._flows = [item for item in self._items if isinstance(item, Flow)]
+            self._relink()
+            raise
+        for place, item in enumerate(items, before):
+            if not isinstance(item, Atom | Flow):
+                self._functions.setdefault(item, place)
+        return self
+
+    def link(
+        self,
+        u: Atom | Flow | Callable[..., Any],
+        v: Atom | Flow | Callable[..., Any],
+        decider: None = None,
+        decider_depth: None = None,
+    ) -> Self:
+        """Let `v` wait for `u`; both are items of this flow.
+
+        Raises:
+            UnknownSource: one of them is no item of this flow. CycleError: `v` leads to `u` already; names the path.
+        """
+        if decider is not None or decider_depth is not None:
+            raise FlowError(f"graph flow {self.name!r}: deciders are not there yet; decider must be None")
+        self._current()
+        pair = (self._place(u), self._place(v))
+        self._join(*pair, "linked by hand")
+        self._manual.append(pair)
+        self._changes += 1
+        return self
+
+    def successors(self) -> list[list[int]]:
+        """For each item, by place, the places of the items that wait for it, in order."""
+        self._current()
+        return [sorted(after) for after in self._links.order.after]
+
+    def _place(self, item: Atom | Flow | Callable[..., Any]) -> int:
+        place = self._links.places.get(id(item))
+        if place is None and not isinstance(item, Atom | Flow):
+            place = self._functions.get(item)
+        if place is None:
+            name = getattr(item, "name", None) or getattr(item, "__name__", repr(item))
+            raise UnknownSource(f"graph flow {self.name!r} has no item {name!r}; add it before it is linked")
+        return place
+
+    def _current(self) -> None:
+        """Link anew if a flow in this one has been given more items since."""
+        if any(flow.interface() is not known for flow, known in self._links.nested):
+            self._relink()
+
+    def _relink(self) -> None:
+        known, self._links = self._links, _Links()
+        try:
+            self._link_from(0)
+            for u, v in self._manual:
+                self._join(u, v, "linked by hand")
+        except CycleError:
+            self._links = known  # out of date still: whoever asks next is told so again
+            raise
+
+    def _link_from(self, start: int) -> None:
+        links = self._links
+        for place, item in enumerate(self._items[start:], start):
+            links.order.add()
+            if id(item) in links.places:
+                continue  # there twice: refused by name when the flow is compiled
+            links.places[id(item)] = place
+            for u, v, name in links.offer(place, item):
+                self._join(u, v, f"by {name!r}")
+
+    def _join(self, u: int, v: int, why: str) -> None:
+        path = self._links.order.link(u, v)
+        if path is not None:
+            names = " -> ".join(self._items[place].name for place in [u, *path])
+            raise CycleError(
+                f"graph flow {self.name!r}: {self._items[v].name!r} cannot wait for {self._items[u].name!r} ({why}): "
+                f"that closes the cycle {names}"
+            )
+
+    def _combined(self, items: list[Interface]) -> Interface:
+        providers: dict[str, int] = {}
+        for item in items:
+            for name in item.provides:
+                providers[name] = providers.get(name, 0) + 1
+        requires: Names = {}
+        for item in items:
+            for name in item.requires:
+                if providers.get(name, 0) <= (name in item.provides):
+                    requires[name] = None
+        return Interface(requires, dict.fromkeys(providers))
+
+
+class _Links:
+    """The links of a graph flow, and what they were made from."""
+
+    def __init__(self) -> None:
+        self.order = Ordering()
+        self.places: dict[int, int] = {}
+        self.nested: list[tuple[Flow, Interface]] = []
+        self.providers: dict[str, list[int]] = {}
+        self.consumers: dict[str, list[int]] = {}
+
+    def offer(self, place: int, item: Task | Flow) -> list[tuple[int, int, str]]:
+        """Take note of an item; the links (from, to, name) between it and those already there."""
+        if isinstance(item, Flow):
+            requires, provides = known = item.interface()
+            self.nested.append((item, known))
+        else:
+            requires, provides = dict.fromkeys(item.requires), dict.fromkeys(item.provides)
+        found = [(u, place, name) for name in requires for u in self.providers.get(name, ())]
+        found += [(place, v, name) for name in provides for v in self.consumers.get(name, ())]
+        for name in requires:
+            self.consumers.setdefault(name, []).append(place)
+        for name in provides:
+            self.providers.setdefault(name, []).append(place)
+        return found
+
+
+def graph(name: str, retry: None = None) -> GraphFlow:
+    """A flow whose items are linked by requires and provides, and by `link`."""
+    return GraphFlow(name, retry)
