@@ -1,0 +1,247 @@
+"""The asyncio shell: thousands of runs on one event loop behind one group-committing writer.
+
+`async def` tasks run on the loop, plain functions in a thread pool, transactional ones there too, each on a connection
+of its own for as long as its transaction lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from ...store.io import Operation
+from ...store.session import AsyncSession, Session
+from ..core.decide import Aborted, Call, Failed
+from .calls import Outcome, ainvoke, invoke, is_async, stages
+from .desk import Desk, announce
+from .drive import Arrival, Drive, Turn
+from .held import Held
+from .mailbox import Mailbox
+from .transactions import Open, call_inside, seal, transactional
+from .writer import Writer
+
+FLUSHES = 2
+"""Flushes that may overlap."""
+SIDE = 4
+"""Connections for taking runs over and reading them."""
+THREADS = 16
+"""Plain functions that run at the same time."""
+
+TRANSACTIONS = 8
+"""Transactional calls that are open at the same time, each on a connection of its own."""
+
+T = TypeVar("T")
+Arrived = tuple[Outcome | Aborted, Open | None]
+
+
+class Aio:
+    """Interprets the turns of many runs on one event loop; `capacity` bounds the calls of one run under way."""
+
+    capacity = 256
+
+    def __init__(self, desk: Desk, writer: Writer, pool: Pool, mailbox: Mailbox, threads: ThreadPoolExecutor) -> None:
+        self.desk = desk
+        self.writer = writer
+        self.perform = pool.perform
+        self.pool = pool
+        self.mailbox = mailbox
+        self.threads = threads
+        # A transaction that is open holds row locks until its append is sealed. So each has a thread to itself from its
+        # beginning to its end: with more of them than threads, all threads could wait for the locks of one that waits for
+        # a thread.
+        self.slots = asyncio.Semaphore(TRANSACTIONS)
+        self.inside = ThreadPoolExecutor(TRANSACTIONS, thread_name_prefix="sagalog-transaction")
+        self.spare: list[Session] = []
+
+    async def run(self, held: Held, drive: Drive, seen: Iterable[UUID] = ()) -> None:
+        """Drive the run until it rests; raises what the blocking shell raises. `seen`: messages the drive has already."""
+        flight = Flight(self, held)
+        self.mailbox.watch(held.id, flight.wake, seen)
+        open: Open | None = None
+        turn = next(drive)
+        try:
+            while True:
+                broken = await self._commit(held, turn, open)
+                open = None
+                if broken is not None:
+                    turn = drive.send([broken])
+                elif turn.last:
+                    return
+                else:
+                    arrived, open = await flight.next(turn.calls)
+                    turn = drive.send(arrived)
+        finally:
+            self.mailbox.forget(held.id)
+            await flight.land()
+
+    async def call(self, held: Held, call: Call) -> Arrived:
+        """Run one call's code where it belongs."""
+        if transactional(held, call):
+            return await self._call_inside(held, call)
+        if is_async(held, call):
+            return await ainvoke(stages(held, call)), None
+        return await self.thread(self.threads, invoke, stages(held, call), self._wait_from_thread()), None
+
+    async def _call_inside(self, held: Held, call: Call) -> Arrived:
+        await self.slots.acquire()
+        session = self.spare.pop() if self.spare else self.desk.session()
+        wait = self._wait_from_thread()
+        work = self.thread(self.inside, call_inside, session, held, call, wait)
+        open: Open | None = None
+        try:
+            outcome, open = await asyncio.shield(work)
+            return outcome, open
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            session.close()  # rolls back what the code has written
+            raise
+        finally:
+            if open is None:
+                self._give_back(session)
+
+    def _give_back(self, session: Session) -> None:
+        self.spare.append(session)
+        self.slots.release()
+
+    async def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:
+        if not turn.drafts:
+            return None
+        append = self.desk.append(held, turn)
+        announce("append.before", held, turn)
+        broken = None
+        if open is None:
+            refusals = await self.writer.append(append)
+        else:
+            try:
+                refusals, broken = await self.thread(self.inside, seal, held, open, append)
+            finally:
+                self._give_back(open.session)
+        if broken is None:
+            self.desk.appended(held, append, refusals)
+            announce("append.after", held, turn)
+        return broken
+
+    def thread(self, pool: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Run a blocking function in a thread pool."""
+        return asyncio.get_running_loop().run_in_executor(pool, partial(function, *args))
+
+    def abandon_transaction(self, open: Open) -> None:
+        """Roll an open transaction back: its run has left this process."""
+        open.session.close()
+        self._give_back(open.session)
+
+    def _wait_from_thread(self) -> Callable[[Any], Any]:
+        loop = asyncio.get_running_loop()
+        return lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    async def close(self) -> None:
+        """Finish the flushes under way and give the connections back."""
+        await self.mailbox.close()
+        await self.writer.close()
+        await self.pool.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Give back what can be given back without the loop, which may be gone."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.inside.shutdown(wait=False, cancel_futures=True)
+        for session in self.spare:
+            session.close()
+
+
+def open_aio(desk: Desk, url: str) -> Aio:
+    """The shell of the running loop; connections are opened when they are first used."""
+    sessions = [AsyncSession(url, desk.settings) for _ in range(FLUSHES)]
+    pool = Pool([AsyncSession(url, desk.settings) for _ in range(SIDE)])
+    mailbox = Mailbox(pool.perform, desk.settings.poll)
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sagalog-task")
+    return Aio(desk, Writer(sessions), pool, mailbox, threads)
+
+
+class Pool:
+    """A few sessions for what is not an append: taking runs over, reading them."""
+
+    def __init__(self, sessions: list[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._free: asyncio.LifoQueue[AsyncSession] = asyncio.LifoQueue()
+        for session in sessions:
+            self._free.put_nowait(session)
+
+    async def perform(self, make: Callable[[], Operation[T]]) -> T:
+        """Perform an operation on a session that is free."""
+        session = await self._free.get()
+        try:
+            return await session.perform(make)
+        finally:
+            self._free.put_nowait(session)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for session in self._sessions:
+            await session.close()
+
+
+class Flight:
+    """The calls of one run that are under way, and what has landed since the drive was last asked."""
+
+    __slots__ = ("_calls", "_event", "_held", "_landed", "_shell", "_tasks")
+
+    def __init__(self, shell: Aio, held: Held) -> None:
+        self._shell = shell
+        self._held = held
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._landed: list[Arrived | BaseException] = []
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something is there for the run: a message."""
+        self._event.set()
+
+    async def next(self, calls: list[Call]) -> tuple[list[Arrival], Open | None]:
+        """Start `calls`, then wait for outcomes or messages. An outcome with an open transaction comes alone."""
+        if len(calls) == 1 and not self._tasks and not self._landed:
+            self._landed.append(await self._shell.call(self._held, calls[0]))
+        else:
+            for call in calls:
+                task = asyncio.create_task(self._fly(call))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        while not self._landed and not self._shell.mailbox.has(self._held.id):
+            self._event.clear()
+            await self._event.wait()
+        return self._deliver()
+
+    async def _fly(self, call: Call) -> None:
+        try:
+            self._landed.append(await self._shell.call(self._held, call))
+        except BaseException as error:
+            self._landed.append(error)
+        self._event.set()
+
+    def _deliver(self) -> tuple[list[Arrival], Open | None]:
+        arrived: list[Arrival] = []
+        while self._landed:
+            landed = self._landed[0]
+            if isinstance(landed, BaseException):
+                raise landed
+            outcome, open = landed
+            if open is not None and arrived:
+                break
+            self._landed.pop(0)
+            arrived.append(outcome)
+            if open is not None:
+                return arrived, open
+        return [*arrived, *self._shell.mailbox.take(self._held.id)], None
+
+    async def land(self) -> None:
+        """Break off what is still under way: the run has left this process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for landed in self._landed:
+            if not isinstance(landed, BaseException) and landed[1] is not None:
+                self._shell.abandon_transaction(landed[1])

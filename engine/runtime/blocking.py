@@ -1,0 +1,92 @@
+"""The blocking shell: tasks run on the caller's thread, one connection, one round trip and one commit per transition."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+from ...store import hold, log
+from ...store.session import Session
+from ..core.decide import Aborted, Call, Failed
+from .calls import Outcome, invoke, stages
+from .desk import Desk, announce
+from .drive import Drive, Message, Turn
+from .held import Held
+from .transactions import Open, call_inside, seal, transactional
+
+
+class Blocking:
+    """Interprets the turns of one run at a time; `async def` tasks run on a private loop, one after the other."""
+
+    capacity = 1
+
+    def __init__(self, session: Session, desk: Desk) -> None:
+        self.session = session
+        self.desk = desk
+        self._runner: asyncio.Runner | None = None
+        self._look = 0.0
+
+    def run(self, held: Held, drive: Drive) -> None:
+        """Drive the run until it rests.
+
+        Raises:
+            Fenced, Conflict: the run is not this process's any more; nothing was written. StoreUnavailable.
+            KeyboardInterrupt and CancelledError of a task's code: the run stays resumable.
+        """
+        queue: deque[Call] = deque()
+        open: Open | None = None
+        self._look = time.monotonic() + self.desk.settings.poll
+        turn = next(drive)
+        while True:
+            broken = self._commit(held, turn, open)
+            open = None
+            if broken is None:
+                if turn.last:
+                    return
+                queue.extend(turn.calls)
+                outcome, open = self._call(held, queue.popleft())
+            else:
+                outcome = broken
+            turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
+
+    def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
+        if transactional(held, call):
+            return call_inside(self.session, held, call, self._wait)
+        return invoke(stages(held, call), self._wait), None
+
+    def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:
+        """Make the turn durable, through the transaction that is open around `open`'s outcome if there is one."""
+        if not turn.drafts:
+            return None
+        append = self.desk.append(held, turn)
+        announce("append.before", held, turn)
+        broken = None
+        if open is None:
+            refusals = self.session.perform(lambda: log.append([append]))
+        else:
+            refusals, broken = seal(held, open, append)
+        if broken is None:
+            self.desk.appended(held, append, refusals)
+            announce("append.after", held, turn)
+        return broken
+
+    def _messages(self, held: Held) -> list[Message]:
+        now = time.monotonic()
+        if now < self._look:
+            return []
+        self._look = now + self.desk.settings.poll
+        posted = self.session.perform(lambda: hold.inbox([held.id]))
+        return [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
+
+    def _wait(self, awaitable: Any) -> Any:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(awaitable)
+
+    def close(self) -> None:
+        """End the private loop, if there was one."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None

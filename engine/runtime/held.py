@@ -1,0 +1,133 @@
+"""`Held`: a run in this process's hands, folded, with the values that its tasks may still be handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from ...codec.records import SCHEMAS, decode_facts, encode_facts, upcast
+from ...codec.values import ENCODING, decode, encode
+from ...errors import CorruptLog
+from ...store.ids import record_ids
+from ...store.shape import Head, NewRecord, StoredRow
+from ..core import records as r
+from ..core.compile import Compiled
+from ..core.evolve import evolve
+from ..core.records import Draft
+from ..core.state import State, initial
+
+FOREVER = 2**63
+"""Microseconds since 1970 that never come."""
+
+
+class Held:
+    """One run: its graph and code, the head of its stream, its folded state and its values.
+
+    Attributes:
+        compiled: definition and, where the code is known, the atoms (empty for a run that is only looked at).
+        head: where the stream stands in the log; moved by the store when an append is durable.
+        state: folded; it runs ahead of `head` while an append is under way.
+        values: version -> encoded value of the record.
+        live: (atom, kind of call) -> the exception itself, as long as this process has it.
+        aborts: atom -> how often in a row the database has broken its transaction off.
+        now, until: the clock, and atom -> until when it can be reverted (microseconds since 1970), where that is bounded.
+        created_at, changed_at: microseconds since 1970, of the first and of the last record.
+    """
+
+    __slots__ = (
+        "aborts", "bounded", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "live", "now", "state",
+        "until", "values",
+    )  # fmt: skip
+
+    def __init__(self, compiled: Compiled, head: Head, now: Callable[[], int] | None = None) -> None:
+        self.compiled = compiled
+        self.head = head
+        self.state: State = initial(compiled.definition)
+        self.values: dict[int, bytes] = {}
+        self.live: dict[tuple[int, str], BaseException] = {}
+        self.facts: dict[str, Any] = {}
+        self.inputs: dict[str, bytes] = {}
+        self.aborts: dict[int, int] = {}
+        self.now = now
+        self.bounded = any(spec.revertible_for is not None for spec in compiled.definition.atoms)
+        self.until: dict[int, int] = {}
+        self.created_at = self.changed_at = 0
+
+    @property
+    def id(self) -> UUID:
+        """The run's id, which is its stream's."""
+        return self.head.stream_id
+
+    def create(self, facts: dict[str, Any], inputs: dict[str, bytes], value: bytes) -> Draft:
+        """The first record. `value` holds the inputs, `inputs` the same one by one, encoded."""
+        self.inputs = inputs
+        return self.fold(Draft(r.RUN_CREATED, facts, value))
+
+    def fold(self, draft: Draft) -> Draft:
+        """Fold a record that was just decided, as it will be folded when it is read back."""
+        version = self.state.version + 1
+        evolve(self.state, version, draft.type, draft.facts)
+        if draft.value is not None:
+            self.values[version] = draft.value
+        if version == 1:
+            self.facts = draft.facts
+        return draft
+
+    def load(self, rows: Iterable[StoredRow]) -> None:
+        """Fold what the log holds. The caller moves `head`.
+
+        Raises:
+            CorruptLog: the rows do not make a run of this definition.
+        """
+        state, values = self.state, self.values
+        for row in rows:
+            facts = upcast(row.type, row.schema, decode_facts(row.facts))
+            evolve(state, row.version, row.type, facts)
+            if row.value is not None:
+                values[row.version] = row.value
+            if row.version == 1:
+                self.facts, self.created_at = facts, row.occurred_at
+            elif self.bounded and row.type == r.TASK_SUCCESS:
+                self.succeeded(facts["atom"], row.occurred_at)
+            self.changed_at = row.occurred_at
+        if not self.facts:
+            raise CorruptLog(f"run {self.id}: its stream holds no {r.RUN_CREATED} record")
+        given = self.created["inputs"]
+        self.inputs = {name: encode(value, path=f"inputs.{name}", limit=None) for name, value in given.items()}
+
+    def succeeded(self, atom: int, at: int) -> None:
+        """Note until when the atom can be reverted, if that is bounded; `at` is the time of its success."""
+        lasts = self.compiled.definition.atoms[atom].revertible_for
+        if lasts is not None:
+            self.until[atom] = at + lasts
+
+    def expired(self, atom: int) -> bool:
+        """Whether the time in which the atom can be reverted has passed."""
+        return self.now is not None and self.now() > self.until.get(atom, FOREVER)
+
+    def reload(self, rows: Iterable[StoredRow]) -> None:
+        """Fold anew: what was folded last did not become durable. Whoever reads meanwhile sees one or the other."""
+        fresh = Held(self.compiled, self.head, self.now)
+        fresh.load(rows)
+        self.state, self.values = fresh.state, fresh.values
+
+    @property
+    def created(self) -> dict[str, Any]:
+        """What the run was created with: {"inputs": …, "arguments": …, "tags": …}, decoded afresh."""
+        value: dict[str, Any] = decode(self.values[1])
+        return value
+
+    def rows(self, drafts: Sequence[Draft]) -> list[NewRecord]:
+        """The drafts as rows that can be appended, in order."""
+        return [
+            NewRecord(
+                record_id, type, SCHEMAS.get(type, 1), encode_facts(facts), value, None if value is None else ENCODING
+            )
+            for record_id, (type, facts, value) in zip(record_ids(len(drafts)), drafts, strict=True)
+        ]
+
+    def idempotency_key(self, atom: int, execution: int, direction: str) -> str:
+        """The same text for every attempt of one execution in one direction, and for no other (a UUID, 36 characters)."""
+        name = self.compiled.definition.atoms[atom].name
+        return str(uuid5(self.id, f"{name}\0{0}\0{execution}\0{direction}"))

@@ -1,0 +1,42 @@
+"""Opening a database: is its schema that of this code, and how far apart are the clocks."""
+
+from __future__ import annotations
+
+import time
+
+from ...config import Settings
+from ...errors import SchemaMismatch
+from ...store import log
+from ...store.migrate import migrate
+from ...store.session import Session
+
+
+def check_or_migrate(url: str, settings: Settings, own: bool) -> None:
+    """See that the schema is that of this code; one's own embedded server (`own`) is brought up to it.
+
+    Raises:
+        SchemaMismatch: it is older (and not ours to change) or newer. StoreUnavailable.
+    """
+    session = Session(url, settings)
+    try:
+        session.open()
+    except SchemaMismatch:
+        if not own:
+            raise
+        migrate(url)
+    finally:
+        session.close()
+
+
+def offset(session: Session) -> int:
+    """Microseconds from this machine's clock to the database's, by the quickest of three looks."""
+    best: tuple[int, int] | None = None
+    for _ in range(3):
+        before = time.time_ns()
+        there = session.perform(log.now)
+        took = time.time_ns() - before
+        if best is None or took < best[0]:
+            best = (took, there - (before + took // 2) // 1000)
+    assert best is not None
+    return best[1]
+

@@ -1,0 +1,137 @@
+"""Owning runs: take one over, drive it, let it go. The blocking and the asyncio way, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from ... import telemetry
+from ...errors import LeaseHeld, SagalogError
+from ...store import hold
+from ..core.decide import Recover, Revert, may_revert
+from ..core.records import Draft
+from ..core.states import SETTLED_RUN, RunState
+from .aio import Aio
+from .app import Sagalog
+from .blocking import Blocking
+from .desk import Desk
+from .drive import Arrival, Message, drive
+from .held import Held
+from .taking import claim, take_over
+
+PAUSE = 0.25
+"""Seconds between two looks at a lease that is waited for."""
+
+
+class Owning:
+    """What one engine does with the runs that it owns."""
+
+    def __init__(self, desk: Desk, app: Sagalog) -> None:
+        self.desk = desk
+        self.app = app
+
+    # --- blocking
+
+    def take(self, shell: Blocking, run_id: UUID, steal: bool | None) -> Held:
+        """Become the owner. If somebody else may be alive: wait for the lease (`steal` None), raise (False), take (True)."""
+        patience = Patience(self.desk, run_id, steal)
+        while True:
+            try:
+                return shell.session.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+            except LeaseHeld as error:
+                patience.spend(error)
+            time.sleep(PAUSE)
+
+    def drive(self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
+        """Drive a run that is owned until it rests; whatever breaks that off lets the run go, resumable."""
+        with self._active(held):
+            try:
+                shell.run(held, drive(held, first, shell.capacity, drafts))
+            except BaseException:
+                if _still_ours(held):
+                    with contextlib.suppress(SagalogError):
+                        shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
+                raise
+
+    def go_on(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> None:
+        """Go on with a run that was taken over; one that rests, and of which nobody wants anything, stays as it is."""
+        posted = shell.session.perform(lambda: hold.inbox([held.id]))
+        messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
+        if messages or wanted(held, wishes):
+            self.drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
+        else:
+            shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
+
+    # --- asyncio
+
+    async def atake(self, aio: Aio, run_id: UUID, steal: bool | None) -> Held:
+        """`take` on an event loop."""
+        patience = Patience(self.desk, run_id, steal)
+        while True:
+            try:
+                return await aio.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+            except LeaseHeld as error:
+                patience.spend(error)
+            await asyncio.sleep(PAUSE)
+
+    async def adrive(self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
+        """`drive` on an event loop."""
+        with self._active(held):
+            try:
+                seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
+                await aio.run(held, drive(held, first, aio.capacity, drafts), seen)
+            except BaseException:
+                if _still_ours(held):
+                    with contextlib.suppress(SagalogError):
+                        await asyncio.shield(aio.perform(lambda: hold.release(held.id, held.head.epoch)))
+                raise
+
+    async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival]) -> None:
+        """`go_on` on an event loop."""
+        messages = (await aio.mailbox.look([held.id])).get(held.id, [])
+        if messages or wanted(held, wishes):
+            first = [Recover(), *messages, *wishes]
+            await self.adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
+        else:
+            await aio.perform(lambda: hold.release(held.id, held.head.epoch))
+
+    @contextmanager
+    def _active(self, held: Held) -> Iterator[None]:
+        self.desk.active.add(held.id)
+        telemetry.emit("run.taken", run=held.id, epoch=held.head.epoch)
+        try:
+            yield
+        finally:
+            self.desk.active.discard(held.id)
+            telemetry.emit("run.left", run=held.id, state=held.state.run)
+
+
+class Patience:
+    """How long a run that is wanted is waited for: until the lease of its owner must have run out."""
+
+    def __init__(self, desk: Desk, run_id: UUID, steal: bool | None) -> None:
+        self._run_id = run_id
+        self._steal = steal
+        self._until = time.monotonic() + desk.settings.lease + 1
+
+    def spend(self, error: LeaseHeld) -> None:
+        """Say that the run is waited for, or raise `error` when there is no waiting (any more)."""
+        if self._steal is False or time.monotonic() > self._until:
+            raise error
+        telemetry.emit("run.awaited", run=self._run_id, error=error)
+
+
+def wanted(held: Held, wishes: Sequence[Arrival]) -> bool:
+    """Whether there is anything to do for a run: it does not rest, its revert is stuck, or it is to be reverted."""
+    state = held.state
+    if state.run in SETTLED_RUN and not (state.run is RunState.FAILURE and state.cause == "revert_failure"):
+        return may_revert(state) and any(isinstance(wish, Revert) for wish in wishes)
+    return True
+
+
+def _still_ours(held: Held) -> bool:
+    return held.head.version > 0 and held.head.owner is not None

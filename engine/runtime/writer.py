@@ -1,0 +1,74 @@
+"""Group commit: one writer for many runs. It flushes whatever has queued when the previous commit returns.
+
+There is no timer: under load the batch grows by itself, alone a record goes out at once. Two flushes may overlap; a
+run waits for its own append, so no stream is ever in both. Nothing is acknowledged before it is committed (law 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ...store import log
+from ...store.session import AsyncSession
+from ...store.shape import Append, Refusal
+
+BATCH = 1000
+"""Appends in one flush, at most."""
+
+
+class Writer:
+    """Appends for the coroutines of one event loop, through the given sessions (one flush each at a time)."""
+
+    def __init__(self, sessions: Sequence[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._idle = list(sessions)
+        self._queue: list[tuple[Append, asyncio.Future[list[Refusal]]]] = []
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._due = False
+
+    def append(self, append: Append) -> asyncio.Future[list[Refusal]]:
+        """A future of the refusals, done when the append is durable or refused; it raises what the store raises."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[Refusal]] = loop.create_future()
+        self._queue.append((append, done))
+        if self._idle and not self._due:
+            self._due = True
+            loop.call_soon(self._start)
+        return done
+
+    def _start(self) -> None:
+        self._due = False
+        if self._queue and self._idle:
+            task = asyncio.get_running_loop().create_task(self._flush(self._idle.pop()))
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+
+    async def _flush(self, session: AsyncSession) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                await self._send(session, batch)
+        finally:
+            self._idle.append(session)
+
+    async def _send(self, session: AsyncSession, batch: list[tuple[Append, asyncio.Future[list[Refusal]]]]) -> None:
+        appends = [append for append, _ in batch]
+        try:
+            refusals = await session.perform(lambda: log.append(appends))
+        except BaseException as error:
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for _, done in batch:
+            if not done.done():
+                done.set_result(refusals)
+
+    async def close(self) -> None:
+        """Wait for the flushes under way, then close the sessions."""
+        await asyncio.gather(*self._flushes, return_exceptions=True)
+        for session in self._sessions:
+            await session.close()

@@ -1,0 +1,1 @@
+"""Consumers of the log: read models folded from it, each with a checkpoint."""
