@@ -1,0 +1,1 @@
+"""Flows on real input; run them from the root of the checkout."""

@@ -1,0 +1,1 @@
+"""Input for the examples, with the seeded generators that made it."""

@@ -1,0 +1,10 @@
+"""The examples are run from the root of the checkout and are not installed: their tests put it on the path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[2])
+if ROOT not in sys.path:
+    sys.path.append(ROOT)
