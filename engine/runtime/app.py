@@ -93,7 +93,7 @@ class Sagalog:
         else:
             have = ", ".join([*self._newest, *(f"{factory}()" for factory in self._factories)]) or "none"
             wanted = f"the factory {factory!r}" if factory else f"the flow {name!r}"
-            raise DefinitionChanged(f"{wanted} is not in the App, which has: {have}; give one that has it (--app MODULE:OBJ)")
+            raise DefinitionChanged(f"{wanted} is not in the App, which has: {have}; give one that does (--app MODULE:OBJ)")
         if compiled.definition.fingerprint != fingerprint:
             lines = "\n  ".join(diff(stored, compiled.definition)) if stored else "its fingerprint differs"
             raise DefinitionChanged(

@@ -96,7 +96,7 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
         finally:
             if after is not None:
                 yield after
-        return _outcome(call, task, result)
+        return _outcome(held, call, result)
     except LEAVE:
         raise
     except BaseException as error:
@@ -136,15 +136,17 @@ def _context(held: Held, call: Call, task: Task) -> Context:
     )
 
 
-def _outcome(call: Call, task: Task, result: Any) -> Outcome:
+def _outcome(held: Held, call: Call, result: Any) -> Outcome:
     if call.kind in (EXECUTE, REVERT):
-        return Succeeded(call, encode(result, path="result"))
+        return Succeeded(call, encode(result, path="result", limit=held.limit))
     if not isinstance(result, ProbeAnswer):
+        name = held.compiled.definition.atoms[call.atom].name
         raise TypeError(
-            f"the probe of task {task.name!r} must answer happened(value), did_not_happen or dont_know; it returned "
+            f"the probe of task {name!r} must answer happened(value), did_not_happen or dont_know; it returned "
             f"{type(result).__name__}"
         )
-    return Probed(call, result.answer, encode(result.value, path="probe") if result.answer == HAPPENED else None)
+    happened = result.answer == HAPPENED
+    return Probed(call, result.answer, encode(result.value, path="probe", limit=held.limit) if happened else None)
 
 
 def _failed(held: Held, call: Call, task: Task, error: BaseException) -> Failed:

@@ -105,7 +105,7 @@ class Engine(Looking):
             FlowFailed: it ended otherwise than in SUCCESS (not with `raises=False`). FlowError, NotStorable: before
             anything has run.
         """
-        order = Order(self.app, flow, inputs, run_id, key, tags)
+        order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
         self._lease.ensure()
         held, drafts = order.held(self._desk, owned=True)
         try:
@@ -125,7 +125,7 @@ class Engine(Looking):
         raises: bool = True,
     ) -> Run:
         """`run` on this event loop; thousands at once share one group-committing writer."""
-        order = Order(self.app, flow, inputs, run_id, key, tags)
+        order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
         aio = await self._aio()
         held, drafts = order.held(self._desk, owned=True)
         try:
@@ -144,8 +144,20 @@ class Engine(Looking):
         tags: Mapping[str, Any] | None = None,
     ) -> Run:
         """Make a run and leave it PENDING, for `resume` or a worker; the run that has `key` if there is one."""
-        ids = self.start_many([Order(self.app, flow, inputs, run_id, key, tags)])
+        ids = self.start_many([self.order(flow, inputs, run_id=run_id, key=key, tags=tags)])
         return self.state(ids[0])
+
+    def order(
+        self,
+        flow: Any,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        run_id: UUID | None = None,
+        key: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> Order:
+        """What `start_many` takes: checked and encoded, nothing is written yet. Raises FlowError, NotStorable."""
+        return Order(self.app, flow, inputs, run_id, key, tags, self.settings.value_limit)
 
     def start_many(self, orders: Sequence[Order]) -> list[UUID]:
         """Make many runs in one transaction; the ids, in order: of the new ones and of those whose key was there."""

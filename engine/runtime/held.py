@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ...codec.records import SCHEMAS, decode_facts, encode_facts, upcast
-from ...codec.values import ENCODING, decode, encode
+from ...codec.values import ENCODING, VALUE_LIMIT, decode, encode
 from ...errors import CorruptLog
 from ...store.ids import record_ids
 from ...store.shape import Head, NewRecord, StoredRow
@@ -32,15 +32,18 @@ class Held:
         live: (atom, kind of call) -> the exception itself, as long as this process has it.
         aborts: atom -> how often in a row the database has broken its transaction off.
         now, until: the clock, and atom -> until when it can be reverted (microseconds since 1970), where that is bounded.
+        limit: the most bytes that a result may take when stored.
         created_at, changed_at: microseconds since 1970, of the first and of the last record.
     """
 
     __slots__ = (
-        "aborts", "bounded", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "live", "now", "state",
-        "until", "values",
+        "aborts", "bounded", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "limit", "live", "now",
+        "state", "until", "values",
     )  # fmt: skip
 
-    def __init__(self, compiled: Compiled, head: Head, now: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, compiled: Compiled, head: Head, now: Callable[[], int] | None = None, limit: int = VALUE_LIMIT
+    ) -> None:
         self.compiled = compiled
         self.head = head
         self.state: State = initial(compiled.definition)
@@ -50,6 +53,7 @@ class Held:
         self.inputs: dict[str, bytes] = {}
         self.aborts: dict[int, int] = {}
         self.now = now
+        self.limit = limit
         self.bounded = any(spec.revertible_for is not None for spec in compiled.definition.atoms)
         self.until: dict[int, int] = {}
         self.created_at = self.changed_at = 0
@@ -108,7 +112,7 @@ class Held:
 
     def reload(self, rows: Iterable[StoredRow]) -> None:
         """Fold anew: what was folded last did not become durable. Whoever reads meanwhile sees one or the other."""
-        fresh = Held(self.compiled, self.head, self.now)
+        fresh = Held(self.compiled, self.head, self.now, self.limit)
         fresh.load(rows)
         self.state, self.values = fresh.state, fresh.values
 

@@ -37,7 +37,7 @@ class Owning:
     # --- blocking
 
     def take(self, shell: Blocking, run_id: UUID, steal: bool | None) -> Held:
-        """Become the owner. If somebody else may be alive: wait for the lease (`steal` None), raise (False), take (True)."""
+        """Become the owner. If the owner may be alive: wait for its lease (`steal` None), raise (False), take (True)."""
         patience = Patience(self.desk, run_id, steal)
         while True:
             try:

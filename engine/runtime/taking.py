@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ...codec.compose import wrap
 from ...codec.records import decode_facts
-from ...codec.values import decode, encode
+from ...codec.values import VALUE_LIMIT, decode, encode
 from ...errors import CorruptLog, LeaseHeld, SagalogError, UnknownRun
 from ...store import hold, log
 from ...store.ids import run_id as new_id
@@ -24,7 +24,10 @@ from .held import Held
 
 
 class Order:
-    """What a caller asks to be run: a flow (or one made by a factory), its inputs, and how the run is to be known."""
+    """What a caller asks to be run: a flow (or one made by a factory), its inputs, and how the run is to be known.
+
+    `limit` is the most bytes that an input may take when stored. Raises FlowError, NotStorable, ValueTooLarge.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Order:
         run_id: UUID | None = None,
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
+        limit: int = VALUE_LIMIT,
     ) -> None:
         self.compiled: Compiled = app.compiled(flow.flow if isinstance(flow, Made) else flow)
         self.run_id = run_id
@@ -41,12 +45,12 @@ class Order:
         given = dict(inputs or {})
         definition.check_inputs(tuple(given))
         arguments = flow.arguments if isinstance(flow, Made) else {}
-        self.inputs = {name: encode(value, path=f"inputs.{name}") for name, value in given.items()}
+        self.inputs = {name: encode(value, path=f"inputs.{name}", limit=limit) for name, value in given.items()}
         self.value = wrap(
             {
                 "inputs": wrap(self.inputs),
-                "arguments": encode(arguments, path="arguments"),
-                "tags": encode(dict(tags or {}), path="tags"),
+                "arguments": encode(arguments, path="arguments", limit=limit),
+                "tags": encode(dict(tags or {}), path="tags", limit=limit),
             }
         )
         self.facts: dict[str, Any] = {"definition": definition.fingerprint, "flow": definition.name}
@@ -59,7 +63,7 @@ class Order:
         """A new run and its first records; `owned`: this process is its owner from the start."""
         run = self.run_id or new_id(desk.clock.now())
         head = Head(run, epoch=1 if owned else 0, owner=desk.worker if owned else None)
-        held = Held(self.compiled, head, desk.clock.now)
+        held = Held(self.compiled, head, desk.clock.now, desk.settings.value_limit)
         drafts = [held.create(self.facts, self.inputs, self.value)]
         if owned:
             drafts.append(held.fold(claim(desk, head)))
@@ -91,7 +95,7 @@ def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool) -> Operation[Hel
     try:
         rows = yield from log.read(run)
         compiled = yield from _code(app, rows)
-        held = Held(compiled, taken, desk.clock.now)
+        held = Held(compiled, taken, desk.clock.now, desk.settings.value_limit)
         held.load(rows)
         return held
     except SagalogError:

@@ -106,7 +106,7 @@ class _Ending:
         return refusals
 
     def tasks_fault(self, error: BaseException) -> bool:
-        """Whether the task left a transaction that cannot be committed: ended, aborted, or against a deferred constraint."""
+        """Whether the task left a transaction that cannot be committed: ended, aborted, against a constraint."""
         if self.appending or not isinstance(error, psycopg.Error | FlowError):
             return False
         return (getattr(error, "sqlstate", None) or "")[:2] not in SERVERS_OWN

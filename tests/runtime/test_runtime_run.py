@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
+import attrs
 import pytest
 
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState, TaskState
 from sagalog.engine.definition import Context, FunctorTask, Task, linear, task, unordered
 from sagalog.engine.runtime.engine import Engine
-from sagalog.errors import FlowFailed, MissingArgument, NotStorable, UnknownRun
+from sagalog.errors import FlowFailed, MissingArgument, NotStorable, UnknownRun, ValueTooLarge
 
 
 def run(engine: Engine, how: str, flow: Any, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
@@ -224,7 +226,7 @@ def test_a_missing_input_is_said_before_anything_is_written(engine: Engine, how:
     @task
     def ship(address: str) -> None: ...
 
-    with pytest.raises(MissingArgument, match="ship.*address"):
+    with pytest.raises(MissingArgument, match=r"ship.*address"):
         run(engine, how, linear("shipping").add(ship))
     assert list(engine.runs()) == []
 
@@ -309,9 +311,18 @@ def test_a_task_may_run_a_flow_of_its_own(engine: Engine) -> None:
 
 
 def test_an_unknown_run_is_said(engine: Engine) -> None:
-    from uuid import uuid4
-
     with pytest.raises(UnknownRun):
         engine.state(uuid4())
     with pytest.raises(UnknownRun):
         engine.resume(uuid4())
+
+
+@both
+def test_a_value_over_the_limit_is_a_failure_that_says_so(settings: Settings, how: str) -> None:
+    small = attrs.evolve(settings, value_limit=200)
+    with Engine.open(settings=small) as engine:
+        flow = linear("big").add(FunctorTask(lambda: "x" * 300, name="t"))
+        failure = run(engine, how, flow, raises=False).failures[0]
+        assert failure.check(ValueTooLarge) and "302 bytes" in failure.message and "200" in failure.message
+        with pytest.raises(ValueTooLarge, match=r"inputs\.n"):
+            run(engine, how, linear("in").add(FunctorTask(lambda n: n, name="t")), {"n": "x" * 300})
