@@ -26,6 +26,7 @@ class Blocking:
         self.session = session
         self.desk = desk
         self._runner: asyncio.Runner | None = None
+        self.inside = False  # whether a transaction is open on the session
         self._look = 0.0
 
     def run(self, held: Held, drive: Drive) -> None:
@@ -53,7 +54,11 @@ class Blocking:
 
     def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
         if transactional(held, call):
-            return call_inside(self.session, held, call, self._wait)
+            self.inside = True
+            try:
+                return call_inside(self.session, held, call, self._wait)
+            finally:
+                self.inside = False
         return invoke(stages(held, call), self._wait), None
 
     def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:

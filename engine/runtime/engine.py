@@ -35,6 +35,19 @@ from .views import Run
 UNFINISHED = (RunState.PENDING, RunState.RUNNING, RunState.WAITING, RunState.SUSPENDING, RunState.REVERTING)
 """States in which a run is somebody's work. A suspended one waits for a person."""
 FAILED = (RunState.REVERTED, RunState.REVERTED_PARTLY, RunState.FAILURE, RunState.ABANDONED)
+
+
+class SeveralErrors(SagalogError):
+    """Several runs could not be gone on with, each for a reason of its own; `errors` has them."""
+
+    def __init__(self, errors: Sequence[SagalogError]) -> None:
+        super().__init__(errors)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"  {error}" for error in self.errors)])
+
+
 ASKED = 10.0
 """Seconds that `suspend` waits for the owner of a run to have it at rest."""
 
@@ -55,8 +68,8 @@ class Engine(Looking):
             settings, clock or SystemClock(offset(first)), actor, self._lease.worker, self._session
         )
         self._owning = Owning(self._desk, app)
-        self._local.shell = Blocking(first, self._desk)
-        self._shells.append(self._local.shell)
+        self._local.shells = [Blocking(first, self._desk)]
+        self._shells.extend(self._local.shells)
 
     @classmethod
     def open(
@@ -213,7 +226,9 @@ class Engine(Looking):
     async def _resume_these(
         self, ids: Sequence[UUID], concurrency: int, done: Callable[[Run | LeaseHeld], object]
     ) -> list[Run]:
-        room, rested = asyncio.Semaphore(concurrency), []
+        room = asyncio.Semaphore(concurrency)
+        rested: list[Run] = []
+        errors: list[SagalogError] = []
 
         async def one(run_id: UUID) -> None:
             async with room:
@@ -222,15 +237,17 @@ class Engine(Looking):
                     done(rested[-1])
                 except LeaseHeld as held:
                     done(held)
+                except SagalogError as error:
+                    errors.append(error)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for run_id in ids:
                     group.create_task(one(run_id))
-        except* SagalogError as errors:
-            raise errors.exceptions[0] from errors
         finally:
             await self._close_aio()
+        if errors:
+            raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
         return rested
 
     def revert(self, run_id: UUID, *, reason: str, by: str | None = None) -> Run:
@@ -295,10 +312,14 @@ class Engine(Looking):
     @property
     def _shell(self) -> Blocking:
         """This thread's shell: one connection for each thread that runs flows."""
-        shell: Blocking | None = getattr(self._local, "shell", None)
-        if shell is None:
-            shell = self._local.shell = Blocking(self._session(), self._desk)
-            self._shells.append(shell)
+        mine: list[Blocking] = self._local.__dict__.setdefault("shells", [])
+        # A run inside a transactional task must not write into the transaction that is open there.
+        for shell in mine:
+            if not shell.inside:
+                return shell
+        shell = Blocking(self._session(), self._desk)
+        mine.append(shell)
+        self._shells.append(shell)
         return shell
 
     def _session(self) -> Session:

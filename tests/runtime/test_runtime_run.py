@@ -13,7 +13,7 @@ from sagalog.config import Settings
 from sagalog.engine.core.states import RunState, TaskState
 from sagalog.engine.definition import Context, FunctorTask, Task, linear, task, unordered
 from sagalog.engine.runtime.engine import Engine
-from sagalog.errors import FlowFailed, MissingArgument, NotStorable, UnknownRun, ValueTooLarge
+from sagalog.errors import DefinitionChanged, FlowFailed, MissingArgument, NotStorable, UnknownRun, ValueTooLarge
 
 
 def run(engine: Engine, how: str, flow: Any, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
@@ -326,3 +326,25 @@ def test_a_value_over_the_limit_is_a_failure_that_says_so(settings: Settings, ho
         assert failure.check(ValueTooLarge) and "302 bytes" in failure.message and "200" in failure.message
         with pytest.raises(ValueTooLarge, match=r"inputs\.n"):
             run(engine, how, linear("in").add(FunctorTask(lambda n: n, name="t")), {"n": "x" * 300})
+
+
+def test_a_run_inside_a_transactional_task_is_no_part_of_its_transaction(engine: Engine) -> None:
+    inner = linear("inner").add(FunctorTask(lambda: 7, name="seven", provides="n"))
+    ids: list[Any] = []
+
+    @task(transactional=True)
+    def outer(conn: Any) -> int:
+        ids.append(engine.run(inner).id)
+        raise ValueError("rolled back")
+
+    assert engine.run(linear("outer").add(outer), raises=False).state is RunState.REVERTED
+    assert engine.state(ids[0]).state is RunState.SUCCESS
+
+
+def test_one_run_that_cannot_go_on_keeps_no_other_from_it(engine: Engine, settings: Settings) -> None:
+    good = linear("good").add(FunctorTask(lambda: 1, name="t"))
+    runs = [engine.start(good), engine.start(linear("gone").add(FunctorTask(lambda: 1, name="t"))), engine.start(good)]
+    with Engine.open(settings=settings, flows=[good]) as other:
+        with pytest.raises(DefinitionChanged, match="gone"):
+            other.resume_all()
+        assert [other.state(run.id).state for run in runs] == [RunState.SUCCESS, RunState.PENDING, RunState.SUCCESS]
