@@ -56,10 +56,11 @@ def rebuild(
     must be a member of sagalog_owner. Raises StoreUnavailable, SchemaMismatch; CorruptLog for facts that are not JSON.
     """
     told = progress or (lambda stage, done, total: None)
-    derived = next(migration for migration in MIGRATIONS if migration.name == "derived")
+    derived = [migration for migration in MIGRATIONS if migration.name.startswith(("derived", "projection_"))]
     try:
         with psycopg.connect(url, autocommit=True) as conn, conn.transaction():
-            conn.execute(derived.text.encode())
+            for migration in derived:
+                conn.execute(migration.text.encode())
             count = perform(conn, streams(lambda done, total: told("streams", done, total), claims))
             for stage in more:
                 perform(conn, stage.run(_telling(told, stage.name)))
