@@ -64,9 +64,9 @@ def _columns(
         wire.texts(keys),
         wire.blobs(metas),
         wire.optional_uuids(causations),
-        wire.blobs(salts),
-        wire.blobs(digests),
-        wire.blobs(hashes),
+        wire.digests(salts, SALT_SIZE),
+        wire.digests(digests, 32),
+        wire.digests(hashes, 32),
     )
 
 
@@ -106,7 +106,7 @@ def many(linked: Sequence[tuple[Append, Links]]) -> Query:
             wire.uuids([head.stream_id.bytes for head in heads]),
             wire.bigints([head.version for head in heads]),
             wire.bigints([head.epoch for head in heads]),
-            wire.blobs([head.hash for head in heads]),
+            wire.digests([head.hash for head in heads], 32),
             wire.optional_uuids([_raw(item.owner) for item in batch]),
             wire.texts([item.namespace for item in batch]),
             wire.texts([item.actor for item in batch]),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from ..config import Settings
 from ..errors import UsageError
@@ -28,6 +29,8 @@ TRIES = 5
 """How often a deadlock or a serialization failure is answered with another try."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between tries; doubled each time, and shaken so that two do not keep meeting."""
+_OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+_WITHIN = "perform: a transaction is open on this session; what it did would be lost with the connection: use `once`"
 _DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 30_000,  # milliseconds: a silent network is a lost connection, not a wait without end
@@ -135,10 +138,12 @@ class Session(_Common):
     def perform(self, make: Make[T]) -> T:
         """Perform the operation that `make` makes until it is done: see `steady`.
 
-        Not within a transaction, which would be lost with the connection: there, `once` is right.
+        Not within a transaction, which would be lost with the connection: RuntimeError; there, `once` is right.
         """
         if self._cursor is None:
             self.open()
+        elif self._cursor.connection.info.transaction_status in _OPEN:
+            raise RuntimeError(_WITHIN)
         steps = steady(make, self._settings.reconnect)
         try:
             effect = next(steps)
@@ -217,6 +222,8 @@ class AsyncSession(_Common):
         """Perform the operation that `make` makes until it is done: see `steady`. Not within a transaction."""
         if self._cursor is None:
             await self.open()
+        elif self._cursor.connection.info.transaction_status in _OPEN:
+            raise RuntimeError(_WITHIN)
         steps = steady(make, self._settings.reconnect)
         try:
             effect = next(steps)

@@ -8,9 +8,10 @@ then the elements, each behind its length (-1: null).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from struct import Struct, pack
+from typing import TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -18,13 +19,14 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+_T = TypeVar("_T")
+
 EPOCH_SHIFT = 946_684_800_000_000
 """Microseconds from 1970, where ours begin, to 2000, where PostgreSQL's do."""
 
 _header = Struct(">iiIii").pack
 _length = Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
-_SIXTEEN = b"\x00\x00\x00\x10"
 _LENGTHS = tuple(_length(n) for n in range(4096))
 _INT4, _INT8, _TEXT, _BYTEA, _UUID, _TIMESTAMPTZ = 23, 20, 25, 17, 2950, 1184
 
@@ -115,24 +117,22 @@ def uuid(value: UUID | None) -> WireUuid | None:
 
 def uuids(values: Sequence[bytes]) -> Uuids:
     """uuid[] from ids of 16 bytes each; raises ValueError where one has another size."""
-    if set(map(len, values)) - {16}:
-        raise ValueError(f"id: expected 16 bytes, found {next(len(value) for value in values if len(value) != 16)}")
-    return Uuids(_head(len(values), 0, _UUID) + _SIXTEEN.join((b"", *values)))
+    return Uuids(_fixed(values, 16, _UUID))
 
 
 def optional_uuids(values: Sequence[bytes | None]) -> Uuids | None:
     """uuid[] with nulls; null when there is nothing else in it."""
-    if None not in values:
-        return uuids(values)  # type: ignore[arg-type]  # mypy does not see what the line above has ruled out
-    if not any(values):
-        return None
-    uuids([value for value in values if value is not None])
-    return Uuids(_head(len(values), 1, _UUID) + b"".join([_NULL if v is None else _SIXTEEN + v for v in values]))
+    return Uuids(_fixed(values, 16, _UUID)) if any(values) else None
+
+
+def digests(values: Sequence[bytes | None], size: int) -> Blobs | None:
+    """bytea[] of `size` bytes each, and nulls; null when there is nothing else in it."""
+    return Blobs(_fixed(values, size, _BYTEA)) if any(values) else None
 
 
 def ints(values: Sequence[int]) -> Ints:
     """int[] of numbers that come again and again: places, counts, schema versions."""
-    return Ints(_head(len(values), 0, _INT4) + b"".join([_int_element(value) for value in values]))
+    return Ints(_head(len(values), 0, _INT4) + _elements(_int_element, values))
 
 
 def bigints(values: Sequence[int]) -> Bigints:
@@ -148,23 +148,42 @@ def times(values: Sequence[int]) -> Times:
 def texts(values: Sequence[str | None]) -> Texts | None:
     """text[] of texts that come again and again (types, actors, encodings); null when it would hold nulls only."""
     if None not in values:
-        return Texts(_head(len(values), 0, _TEXT) + b"".join([_text_element(value) for value in values]))
-    if not any(value is not None for value in values):
+        return Texts(_head(len(values), 0, _TEXT) + _elements(_text_element, values))
+    if values.count(None) == len(values):
         return None
-    return Texts(_head(len(values), 1, _TEXT) + b"".join([_text_element(value) for value in values]))
+    return Texts(_head(len(values), 1, _TEXT) + _elements(_text_element, values))
 
 
 def blobs(values: Sequence[bytes | None]) -> Blobs | None:
     """bytea[]; null when it would hold nulls only."""
     if None not in values:
         return Blobs(_head(len(values), 0, _BYTEA) + b"".join(_with_lengths(values)))
-    if not any(value is not None for value in values):
+    if values.count(None) == len(values):
         return None
     return Blobs(_head(len(values), 1, _BYTEA) + b"".join(_with_lengths(values)))
 
 
 def _head(count: int, nulls: int, oid: int) -> bytes:
     return _header(1, nulls, oid, count, 1) if count else pack(">iiI", 0, 0, oid)
+
+
+def _fixed(values: Sequence[bytes | None], size: int, oid: int) -> bytes:
+    """An array whose elements have `size` bytes or are null: one join, if there are no nulls."""
+    present = values if None not in values else [value for value in values if value is not None]
+    if set(map(len, cast("Sequence[bytes]", present))) - {size}:
+        wrong = next(len(value) for value in values if value is not None and len(value) != size)
+        raise ValueError(f"id or digest: expected {size} bytes, found {wrong}")
+    length = _LENGTHS[size]
+    if present is values:
+        return _head(len(values), 0, oid) + length.join((b"", *cast("Sequence[bytes]", values)))
+    return _head(len(values), 1, oid) + b"".join([_NULL if value is None else length + value for value in values])
+
+
+def _elements(element: Callable[[_T], bytes], values: Sequence[_T]) -> bytes:
+    # Often they are all the same, and counting is much faster than looking each one up.
+    if values and values.count(values[0]) == len(values):
+        return element(values[0]) * len(values)
+    return b"".join([element(value) for value in values])
 
 
 def _longs(values: Sequence[int]) -> bytes:

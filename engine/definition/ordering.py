@@ -77,13 +77,14 @@ class Ordering:
         moved = sorted(nodes, key=self._label.__getitem__)
         for node in moved:
             self._join(self._previous[node], self._next[node])
-        step = self._step(left, right, len(moved) + 1)
+        parts = len(moved) + 1
+        step = self._step(left, right, parts)
         if step == 0:
             for place, node in enumerate(self):
-                self._label[node] = place * GAP
-            step = self._step(left, right, len(moved) + 1)
+                self._label[node] = place * GAP * parts
+            step = self._step(left, right, parts)
         from_left = right < 0 or (left >= 0 and leftward)
-        start = self._label[left] if from_left else self._label[right] - step * (len(moved) + 1)
+        start = self._label[left] if from_left else self._label[right] - step * parts
         for place, node in enumerate(moved, 1):
             self._label[node] = start + step * place
             self._join(left, node)

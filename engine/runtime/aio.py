@@ -7,7 +7,8 @@ of its own for as long as its transaction lasts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -56,6 +57,7 @@ class Aio:
         self.slots = asyncio.Semaphore(TRANSACTIONS)
         self.inside = ThreadPoolExecutor(TRANSACTIONS, thread_name_prefix="sagalog-transaction")
         self.spare: list[Session] = []
+        self.sessions: Sequence[AsyncSession] = ()
 
     async def run(self, held: Held, drive: Drive, seen: Iterable[UUID] = ()) -> None:
         """Drive the run until it rests; raises what the blocking shell raises. `seen`: messages the drive has already."""
@@ -114,10 +116,18 @@ class Aio:
         announce("append.before", held, turn)
         broken = None
         if open is None:
-            refusals = await self.writer.append(append)
-        else:
             try:
-                refusals, broken = await self.thread(self.inside, seal, held, open, append)
+                refusals = await self.writer.append(append)
+            except asyncio.CancelledError:
+                await self.writer.withdraw(append)  # the run may be let go only when nothing more can come of it
+                raise
+        else:
+            work = self.thread(self.inside, seal, held, open, append)
+            try:
+                refusals, broken = await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.gather(work, return_exceptions=True)  # until then its thread uses the session
+                raise
             finally:
                 self._give_back(open.session)
         if broken is None:
@@ -151,15 +161,21 @@ class Aio:
         self.inside.shutdown(wait=False, cancel_futures=True)
         for session in self.spare:
             session.close()
+        for connected in self.sessions:
+            # Closing a connection waits for nothing, so it needs no loop either.
+            with contextlib.suppress(StopIteration):
+                connected.close().send(None)
 
 
 def open_aio(desk: Desk, url: str) -> Aio:
     """The shell of the running loop; connections are opened when they are first used."""
-    sessions = [AsyncSession(url, desk.settings) for _ in range(FLUSHES)]
-    pool = Pool([AsyncSession(url, desk.settings) for _ in range(SIDE)])
+    sessions = [AsyncSession(url, desk.settings) for _ in range(FLUSHES + SIDE)]
+    pool = Pool(sessions[FLUSHES:])
     mailbox = Mailbox(pool.perform, desk.settings.poll)
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sagalog-task")
-    return Aio(desk, Writer(sessions), pool, mailbox, threads)
+    aio = Aio(desk, Writer(sessions[:FLUSHES]), pool, mailbox, threads)
+    aio.sessions = sessions
+    return aio
 
 
 class Pool:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Any
 
+from ...errors import SagalogError
 from ...store import hold, log
 from ...store.session import Session
 from ..core.decide import Aborted, Call, Failed
@@ -40,17 +41,24 @@ class Blocking:
         open: Open | None = None
         self._look = time.monotonic() + self.desk.settings.poll
         turn = next(drive)
-        while True:
-            broken = self._commit(held, turn, open)
-            open = None
-            if broken is None:
-                if turn.last:
-                    return
-                queue.extend(turn.calls)
-                outcome, open = self._call(held, queue.popleft())
-            else:
-                outcome = broken
-            turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
+        try:
+            while True:
+                broken = self._commit(held, turn, open)
+                open = None
+                if broken is None:
+                    if turn.last:
+                        return
+                    queue.extend(turn.calls)
+                    outcome, open = self._call(held, queue.popleft())
+                else:
+                    outcome = broken
+                turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
+        except SagalogError:
+            raise
+        except BaseException:
+            # An interrupt comes when it likes: no transaction may be left open on a connection that is used again.
+            self.session.close()
+            raise
 
     def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
         if transactional(held, call):

@@ -27,7 +27,7 @@ from .desk import Desk, KeyTaken, refused
 from .held import Held
 from .lease import Lease
 from .looking import Looking
-from .opening import check_or_migrate, offset
+from .opening import connected, offset
 from .owning import Owning
 from .taking import Order
 from .views import Run
@@ -55,7 +55,9 @@ ASKED = 10.0
 class Engine(Looking):
     """Runs flows on the event log. A context manager, `with` or `async with`; made by `Engine.open`."""
 
-    def __init__(self, url: str, settings: Settings, app: Sagalog, actor: str, clock: Clock | None) -> None:
+    def __init__(
+        self, url: str, first: Session, settings: Settings, app: Sagalog, actor: str, clock: Clock | None
+    ) -> None:
         self.url = url
         self.settings = settings
         self.app = app
@@ -63,7 +65,6 @@ class Engine(Looking):
         self._local = threading.local()
         self._shells: list[Blocking] = []
         self._aios: dict[asyncio.AbstractEventLoop, Aio] = {}
-        first = self._session()
         self._desk = Desk(
             settings, clock or SystemClock(offset(first)), actor, self._lease.worker, self._session
         )
@@ -92,11 +93,11 @@ class Engine(Looking):
         settings = settings or Settings.load()
         given = url or settings.database_url
         url = given or embedded(settings.home)
-        check_or_migrate(url, settings, own=given is None)
         app = app or Sagalog()
         for flow in flows:
             app.add(flow)
-        return cls(url, settings, app, actor or "engine", clock)
+        first = connected(url, settings, own=given is None)
+        return cls(url, first, settings, app, actor or "engine", clock)
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -273,19 +274,22 @@ class Engine(Looking):
         deadline = None if wait is None else time.monotonic() + wait
         posted = False
         while True:
-            try:
-                held = self._owning.take(self._shell, run_id, False)
-            except LeaseHeld:
-                if not posted:
-                    self.perform(lambda: hold.post(run_id, message, kind, body, self._desk.actor))
-                    posted = True
+            if posted:
+                # First of all: what its owner has brought to rest is not begun again.
                 picture = self.state(run_id)
                 at_rest = picture.state in (*SETTLED_RUN, RunState.SUSPENDED)
                 if at_rest and self._accepted(run_id, message):
                     return picture
                 if deadline is not None and time.monotonic() > deadline:
                     return picture
-                time.sleep(0.2)
+            try:
+                held = self._owning.take(self._shell, run_id, False)
+            except LeaseHeld:
+                if posted:
+                    time.sleep(0.2)
+                else:
+                    self.perform(lambda: hold.post(run_id, message, kind, body, self._desk.actor))
+                    posted = True
                 continue
             # If it was posted, it is in the inbox, or was accepted before the owner died.
             asked = [] if posted else [make({"reason": True}, body)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from ...errors import SagalogError
-from ...store import hold
+from ...store import hold, log
 from ...store.session import Session
+
+PARTITIONS = 3600.0
+"""Seconds between two looks whether the log has its partitions for the months to come."""
 
 _log = logging.getLogger("sagalog.worker")
 
@@ -42,8 +46,12 @@ class Lease:
 
     def _beat(self) -> None:
         assert self._session is not None
+        due = time.monotonic() + PARTITIONS
         while not self._ended.wait(self._seconds / 3):
             try:
+                if time.monotonic() > due:  # a process may live for months
+                    self._session.perform(log.ensure_partitions)
+                    due += PARTITIONS
                 if self._session.perform(lambda: hold.beat(self.worker, self._seconds)) is None:
                     self._session.perform(lambda: hold.enroll(hold.this_process(self.worker), self._seconds))
             except SagalogError as error:

@@ -11,21 +11,20 @@ from ...store.migrate import migrate
 from ...store.session import Session
 
 
-def check_or_migrate(url: str, settings: Settings, own: bool) -> None:
-    """See that the schema is that of this code; one's own embedded server (`own`) is brought up to it.
+def connected(url: str, settings: Settings, own: bool) -> Session:
+    """A session on a database whose schema is that of this code; one's own embedded server (`own`) is brought up to it.
 
     Raises:
         SchemaMismatch: it is older (and not ours to change) or newer. StoreUnavailable.
     """
     session = Session(url, settings)
     try:
-        session.open()
+        return session.open()
     except SchemaMismatch:
         if not own:
             raise
-        migrate(url)
-    finally:
-        session.close()
+    migrate(url)
+    return session.open()
 
 
 def offset(session: Session) -> int:

@@ -26,6 +26,7 @@ class Writer:
         self._queue: list[tuple[Append, asyncio.Future[list[Refusal]]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
         self._due = False
+        self._sending: dict[AsyncSession, list[tuple[Append, asyncio.Future[list[Refusal]]]]] = {}
 
     def append(self, append: Append) -> asyncio.Future[list[Refusal]]:
         """A future of the refusals, done when the append is durable or refused; it raises what the store raises."""
@@ -36,6 +37,12 @@ class Writer:
             self._due = True
             loop.call_soon(self._start)
         return done
+
+    async def withdraw(self, append: Append) -> None:
+        """Take back an append that nobody waits for any more, or, if it has gone out already, see how it ends."""
+        self._queue = [entry for entry in self._queue if entry[0] is not append]
+        while any(entry[0] is append for batch in self._sending.values() for entry in batch):
+            await asyncio.sleep(0.005)
 
     def _start(self) -> None:
         self._due = False
@@ -48,8 +55,10 @@ class Writer:
         try:
             while self._queue:
                 batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                self._sending[session] = batch
                 await self._send(session, batch)
         finally:
+            self._sending.pop(session, None)
             self._idle.append(session)
 
     async def _send(self, session: AsyncSession, batch: list[tuple[Append, asyncio.Future[list[Refusal]]]]) -> None:

@@ -208,3 +208,18 @@ def test_a_missing_argument_names_atom_argument_and_what_was_visible() -> None:
 def test_a_missing_connection_has_a_hint() -> None:
     with pytest.raises(MissingArgument, match="transactional=True"):
         compile(linear("f").add(takes("c", "conn")), encode).definition.check_inputs(())
+
+
+def test_what_leads_to_any_of_those_named_is_out_of_the_contest() -> None:
+    names = ("early", "late", "other", "last")
+    early, late, other, last = (gives(name, "x") for name in names)
+    # `early` leads to `late` alone; in the order of the walk it stands between the others
+    flow = graph("f").add(other, early, late, last, takes("c", "x")).link(early, late).link(other, last)
+    with pytest.raises(AmbiguousDependency, match="which 'late' and 'last' provide"):
+        compile(flow, encode)
+
+
+def test_the_meaning_at_the_end_passes_over_what_leads_to_another_provider() -> None:
+    first, second, third = gives("first", "x"), gives("second", "x"), gives("third", "x")
+    flow = graph("f").add(second, third, first).link(first, second)  # `first` is the last in the definition
+    assert compile(flow, encode).definition.results()["x"].atom == 1

@@ -178,6 +178,20 @@ def test_a_revert_that_takes_any_gets_all_of_them_and_the_result() -> None:
     assert atom.wants("revert") == ("result", "flow_failures")
 
 
+def test_what_execute_requires_is_asked_for_again_only_where_the_revert_takes_it() -> None:
+    def execute(**more: object) -> None: ...
+
+    assert FunctorTask(execute, requires=["a", "b"], revert=lambda b: b).revert_rebind == {"b": "b"}
+    assert list(FunctorTask(execute, requires="b", revert=lambda b=1: b).requires) == ["b"]
+
+
+def test_a_renamed_optional_argument_stays_optional() -> None:
+    for auto in (True, False):
+        atom = FunctorTask(lambda a=1: a, "f", auto_extract=auto, rebind={"a": "x"})
+        assert list(atom.optional) == ["x"]
+        assert not atom.requires
+
+
 def test_revert_requires_asks_for_more() -> None:
     def revert(**more: object) -> None: ...
 

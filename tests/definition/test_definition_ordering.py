@@ -52,6 +52,25 @@ def test_links_are_kept_in_order_and_cycles_refused(data: st.DataObject, count: 
             assert [set(behind) for behind in order.after] == after[: len(order.after)]
 
 
+@pytest.mark.parametrize("gap", [2, 1 << 62])
+@pytest.mark.parametrize("seed", range(60))
+def test_the_order_holds_in_crowded_graphs(seed: int, gap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "GAP", gap)
+    rng, count = random.Random(seed), 24
+    order, after = Ordering(), [set[int]() for _ in range(count)]
+    for _ in range(count):
+        order.add()
+    for _ in range(120):
+        u, v = rng.randrange(count), rng.randrange(count)
+        refused = order.link(u, v) is not None
+        assert refused == reaches(after, v, u)
+        if not refused:
+            after[u].add(v)
+        place = {node: turn for turn, node in enumerate(order)}
+        assert sorted(place) == list(range(count))
+        assert all(place[a] < place[b] for a in range(count) for b in after[a])
+
+
 def lines(links: list[tuple[int, int]], count: int) -> int:
     """How many calls it takes to make these links."""
     order, calls = Ordering(), 0
@@ -88,6 +107,10 @@ def hub_last(count: int) -> list[tuple[int, int]]:
     return [(0, i) for i in range(1, half)] + [(i, 0) for i in range(half, count)]
 
 
+def hub_first(count: int) -> list[tuple[int, int]]:
+    return [(count - 1, i) for i in range(count - 1)]
+
+
 def shuffled(count: int) -> list[tuple[int, int]]:
     rng = random.Random(count)
     turns = rng.sample(range(count), count)
@@ -95,7 +118,7 @@ def shuffled(count: int) -> list[tuple[int, int]]:
     return [(turns[u], turns[v]) for u, v in sorted(pairs, key=lambda pair: rng.random()) if u != v]
 
 
-@pytest.mark.parametrize("make", [forwards, backwards, backwards_from_the_end, hub_last])
+@pytest.mark.parametrize("make", [forwards, backwards, backwards_from_the_end, hub_last, hub_first])
 def test_chains_and_hubs_cost_the_same_per_link_however_long(make: object) -> None:
     assert callable(make)
     assert lines(make(4_000), 4_000) / lines(make(500), 500) < 8 * 1.2

@@ -84,7 +84,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(database: str, monkeypa
 
 
 def test_a_role_that_may_create_roles_is_enough(server_on: Server) -> None:
-    """No superuser: the owner of the database, allowed to create roles. The server has the roles already, or not."""
+    """No superuser: the owner of the database, allowed to create roles; the server has ours already."""
     role, url = f"chief_{uuid4().hex}", server_on.create()
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(f"create role {role} login createrole")
@@ -99,6 +99,20 @@ def test_a_role_that_may_create_roles_is_enough(server_on: Server) -> None:
             server_on.drop(url)
             conn.close()
             _drop_role(server_on, role)
+
+
+def test_on_a_server_without_our_roles_it_makes_them(own_server: Server) -> None:
+    url = own_server.create()
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("create role chief login createrole")
+        conn.execute(f"grant create on database {conn.info.dbname} to chief")
+    own = url.replace("postgres@", "chief@")
+    assert migrate.migrate(own) == NAMES
+    with Session(own, settings()) as session:
+        assert session.perform(lambda: log.append([appending(stream())])) == []
+    with psycopg.connect(url, autocommit=True) as conn:
+        flags = conn.execute("select rolcanlogin or rolsuper from pg_roles where rolname like 'sagalog_%'").fetchall()
+    assert flags == [(False,)] * 3
 
 
 def test_a_role_that_may_not_is_told_what_it_needs(server_on: Server) -> None:

@@ -292,6 +292,13 @@ def test_a_statement_timeout_says_so_and_leaves_nothing(migrated_on: str) -> Non
         assert len(session.perform(lambda: log.read(head.stream_id))) == 2
 
 
+def test_nothing_is_performed_again_within_a_transaction(migrated: str) -> None:
+    with Session(migrated, settings()) as session:
+        with session.connection.transaction(), pytest.raises(RuntimeError, match="use `once`"):
+            session.perform(log.horizon)
+        assert session.perform(log.horizon) == 0
+
+
 # ---- what it says when it cannot
 
 

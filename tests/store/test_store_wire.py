@@ -64,7 +64,19 @@ def test_times(values: list[datetime]) -> None:
     assert [wire.micros(wire.time(value)) for value in micros] == micros
 
 
+@given(st.lists(st.binary(min_size=32, max_size=32) | st.none(), min_size=1).filter(any))
+def test_digests(values: list[bytes | None]) -> None:
+    assert wire.digests(values, 32) == packed([*values])
+
+
+@given(st.integers(1, 50), INT4, TEXT)
+def test_the_same_again_and_again(count: int, number: int, text: str) -> None:
+    assert wire.ints([number] * count) == packed([Int4(number)] * count)
+    assert wire.texts([text] * count) == packed([text] * count)
+
+
 def test_nothing_but_nulls_is_null() -> None:
+    assert wire.digests([None], 32) is None
     assert wire.blobs([None, None]) is None
     assert wire.texts([None]) is None
     assert wire.optional_uuids([None]) is None

@@ -1,0 +1,100 @@
+"""Flows for tests of the command line; `python -m sagalog.cli.main run sagalog_cliflows:…` finds them on the path."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from sagalog import Flow, FunctorTask, Recovery, Sagalog, linear, register, task, unordered
+
+
+@frozen
+class Parcel:
+    """A value that takes its class to be decoded."""
+
+    weight: int
+
+
+class Refused(Exception):
+    """What `ship` raises."""
+
+
+@task(provides="reservation")
+def reserve(order: Any) -> Any:
+    """Says something on stdout, as a user's task may."""
+    print("reserve: on stdout")
+    os.system("echo reserve: from a shell")
+    return (order, {"cents": 250}, b"raw")
+
+
+@reserve.revert
+def release() -> Any:
+    return {"released": True}
+
+
+@task(provides="label")
+def ship(reservation: Any) -> Any:
+    if reservation[0] == "Chile":
+        raise Refused("no parcels to Chile\n[bold]at all[/bold]")
+    return f"label {reservation[0]}"
+
+
+@task(provides="letter", compensation="irreversible")
+def write(label: str) -> str:
+    return f"dear {label}"
+
+
+@task()
+def fail(label: str) -> None:
+    raise Refused(f"cannot go on with {label}")
+
+
+@task(provides="knot")
+def tie(order: Any) -> str:
+    return "tied"
+
+
+@tie.revert
+def untie(order: Any) -> None:
+    if not Path(str(order)).exists():
+        raise RuntimeError("the knot does not open")
+
+
+@task(provides="waited", recovery=Recovery.RERUN)
+def wait(order: Any) -> str:
+    """Comes back when the file that `order` names is there."""
+    Path(f"{order}.begun").touch()
+    while not Path(order).exists():
+        time.sleep(0.02)
+    return "waited"
+
+
+@task(provides="parcel")
+def pack(order: Any) -> Parcel:
+    return Parcel(3)
+
+
+order = linear("order").add(reserve, ship)
+partly = linear("partly").add(reserve, ship, write, fail)
+knotted = linear("knotted").add(tie, reserve, ship, fail)
+patient = linear("patient").add(wait, reserve)
+parcels = linear("parcels").add(pack)
+
+
+def wide(count: int, name: str = "wide") -> Flow:
+    """`count` siblings with names that mean something to drawing programs, then two behind them all."""
+    members = [FunctorTask(_say, name=f'{i} "q" <b> &amp; \\n [x] `{{|}}` ü', inject={"what": i}) for i in range(count)]
+    ends = [FunctorTask(_say, name=end, inject={"what": end}) for end in ("left", "right")]
+    return linear(name).add(unordered('in "side" ]').add(*members), unordered("ends").add(*ends))
+
+
+def _say(what: Any) -> Any:
+    return what
+
+
+app = Sagalog(flows=[order, partly, knotted, patient, parcels, wide])
+register(Parcel, name="cliflows.parcel")
