@@ -1,0 +1,54 @@
+"""`sagalog doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ..store import hold
+from ..store.doctor import Fact, examine
+from .options import common
+from .place import Place, reached
+from .screen import Screen
+
+
+@click.command()
+@common
+def doctor(place: Place, screen: Screen) -> int:
+    """Say what is connected and whether it is fit to keep a log."""
+    with reached():
+        facts = [Fact("which", "embedded" if place.own else "as given"), *examine(place.url())]
+    ok = all(fact.ok for fact in facts)
+    if ok:
+        facts.append(_workers(place))
+    if screen.as_json:
+        screen.answer({"ok": ok, "facts": [fact._asdict() for fact in facts]})
+    else:
+        screen.show(_table(facts))
+    return 0 if ok else 1
+
+
+def _workers(place: Place) -> Fact:
+    with place.session() as session:
+        found = session.perform(hold.workers)
+    gone = [worker for worker in found if hold.gone(worker)]
+    alive = [f"process {worker.pid} on {worker.host.split()[0]}" for worker in found if worker not in gone]
+    told = f"{len(alive)} enrolled{': ' if alive else ''}{', '.join(alive[:5])}{', …' if len(alive) > 5 else ''}"
+    return Fact("workers", f"{told}; {len(gone)} ended without a word" if gone else told)
+
+
+def _table(facts: Sequence[Fact]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for fact in facts:
+        mark = Text("✓", "green") if fact.ok else Text("✗", "bold red")
+        value = Text(fact.value)
+        if not fact.ok and fact.advice:
+            value.append(f"\n{fact.advice}", "red")
+        table.add_row(mark, fact.name, value)
+    return table

@@ -1,0 +1,128 @@
+"""What `run` and `resume` share: saying who is waited for, showing how far many runs are, and how they ended."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from rich.table import Table
+from rich.text import Text
+
+from .. import telemetry
+from ..engine.core.states import RunState
+from ..engine.runtime.engine import Engine
+from ..engine.runtime.views import Run
+from ..errors import LeaseHeld, SagalogError
+from . import words
+from .answers import batch
+from .picture import Seen, picture
+from .screen import Screen
+
+Ended = list[tuple[UUID, RunState]]
+
+
+@contextmanager
+def saying_who_is_waited_for(screen: Screen) -> Iterator[None]:
+    """While it is open, a run that is waited for is named, once."""
+    told: set[UUID] = set()
+
+    def hear(event: str, facts: dict[str, Any]) -> None:
+        if event == "run.awaited" and facts["run"] not in told:
+            told.add(facts["run"])
+            if len(told) <= 3:
+                screen.say(f"waiting: {facts['error']}", "yellow")
+            elif len(told) == 4:
+                screen.say("waiting for more runs like these", "yellow")
+
+    stop = telemetry.listen(hear)
+    try:
+        yield
+    finally:
+        stop()
+
+
+def go_on(
+    engine: Engine, screen: Screen, ids: Sequence[UUID], concurrency: int, again: str
+) -> tuple[Ended, Why, float]:
+    """Resume runs, with a bar; how each of them ended, why those did that failed, and the seconds it took.
+
+    `again` is what to do after an interruption, which is raised as KeyboardInterrupt.
+    """
+    began = time.monotonic()
+    ended: dict[UUID, RunState] = {}
+    why: Why = Counter()
+    with saying_who_is_waited_for(screen), screen.progress("runs", len(ids)) as bar:
+
+        def done(run: Run | LeaseHeld) -> None:
+            if isinstance(run, Run):
+                ended[run.id] = run.state
+                if run.failures:
+                    first = run.failures[0]
+                    why[str(run.state), f"{first.atom}: {first.type.rpartition('.')[2]}"] += 1
+            else:
+                screen.say(f"left as it is: {run}", "yellow")
+            bar.add(_counts(Counter(ended.values())))
+
+        try:
+            engine.resume_these(ids, concurrency=concurrency, done=done)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{len(ended)} of {len(ids)} runs are at rest. To go on: {again}") from None
+        except SagalogError as error:
+            # It concerns some of the runs; the others have come to rest meanwhile, and are told of.
+            screen.say(f"error: {error}", "red")
+    # A run that stayed where it was, for an error or with another process, is as it is there.
+    for run in ids:
+        if run not in ended:
+            ended[run] = engine.state(run).state
+    return [(run, ended[run]) for run in dict.fromkeys(ids)], why, time.monotonic() - began
+
+
+Why = Counter[tuple[str, str]]
+"""(state of the run, what failed first in it) -> how many runs."""
+
+
+def answer_for(screen: Screen, ended: Ended, why: Why, seconds: float) -> None:
+    """Say how many runs came into which state."""
+    told = batch(ended, seconds)
+    if screen.as_json:
+        screen.answer(told)
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for state, number in told["states"].items():
+        reasons = [f"{what} {count:,}" for (of, what), count in why.most_common() if of == state]
+        more = [f"and {len(reasons) - 5} other reasons"] if len(reasons) > 5 else []
+        table.add_row(words.state(state), f"{number:,}", Text(", ".join([*reasons[:5], *more]), "dim"))
+    pace = f", {len(ended) / seconds:,.0f} a second" if seconds >= 1 else ""
+    screen.show(Text(f"{words.count(len(ended), 'run')} in {words.span(seconds)}{pace}"), table)
+
+
+def answer_one(screen: Screen, seen: Seen) -> None:
+    """Say how one run ended; show's shape with --json."""
+    if screen.as_json:
+        screen.answer(picture(seen))
+        return
+    told = picture(seen)
+    line = Text.assemble((words.clean(told["flow"]), "bold"), f"  {seen.id}  ", words.state(seen.state.run))
+    screen.show(line)
+    for failure in told["failures"]:
+        screen.show(Text(f"  {words.brief(_said(failure), 300)}", "red"))
+    for name, value in told["results"].items():
+        screen.show(Text.assemble((f"  {words.brief(name, 40)} ", "dim"), words.value(value, 100)))
+    if told["failures"] or seen.state.run is not RunState.SUCCESS:
+        screen.say(f"sagalog history {seen.id} tells what happened", "dim")
+
+
+def _said(failure: dict[str, Any]) -> str:
+    kind = str(failure["type"]).rpartition(".")[2]
+    return f"{failure['atom']}: {kind}: {failure['message']}"
+
+
+def _counts(states: Counter[RunState]) -> str:
+    return "  ".join(f"{state} {number:,}" for state in RunState if (number := states[state]))

@@ -1,0 +1,130 @@
+"""`sagalog show`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from . import words
+from .answers import brief_failure
+from .options import common, talkative
+from .picture import Seen, created_of, picture
+from .picture import see as look
+from .place import Place, find_run
+from .screen import Screen
+
+_MANY = 60
+"""Atoms beyond which only those are shown that something happened to."""
+_SETTLED = ("PENDING", "SUCCESS", "IGNORED")
+
+
+@click.command()
+@click.argument("run")
+@common
+def show(place: Place, screen: Screen, run: str) -> None:
+    """Show a run as it stands: its inputs, atoms, results and failures. With -v the tracebacks too."""
+    with place.session() as session:
+        seen = look(session, find_run(session, run))
+    if screen.as_json:
+        screen.answer(picture(seen))
+    else:
+        screen.show(panel(seen, talkative()))
+
+
+def panel(seen: Seen, tracebacks: bool = False) -> RenderableType:
+    """The run for a person."""
+    told = picture(seen)
+    parts: list[RenderableType] = [_head(seen, told), "", _atoms(told["atoms"])]
+    if told["results"]:
+        parts += ["", Text("results", "dim"), _pairs(told["results"])]
+    if tracebacks:
+        for failure in told["failures"]:
+            parts += ["", Text(brief_failure(failure), "red"), Text(failure["traceback"].rstrip(), "dim")]
+    return Group(*parts)
+
+
+def _head(seen: Seen, told: dict[str, Any]) -> RenderableType:
+    grid = _grid()
+    grid.add_row("run", Text(str(seen.id), "bold"))
+    grid.add_row("flow", Text(words.clean(told["flow"])))
+    grid.add_row("state", words.state(told["state"]))
+    if told["reason"]:
+        grid.add_row("reason", Text(words.brief(told["reason"], 300)))
+    for failure in told["failures"]:
+        grid.add_row("failure", Text(words.brief(brief_failure(failure), 300), "red"))
+    took = words.span((told["updated_at"] - told["created_at"]).total_seconds())
+    grid.add_row("created", f"{words.moment(told['created_at'])}, {words.count(told['version'], 'record')} in {took}")
+    created = created_of(seen)
+    for what, tree in (("arguments", created["arguments"]), ("tags", created["tags"])):
+        if tree:
+            grid.add_row(what, Text(words.value(tree, 120)))
+    if seen.row["key"]:
+        grid.add_row("key", Text(words.brief(seen.row["key"], 120)))
+    if told["inputs"]:
+        grid.add_row("inputs", _pairs(told["inputs"]))
+    return grid
+
+
+def _atoms(atoms: list[dict[str, Any]]) -> RenderableType:
+    shown = atoms if len(atoms) <= _MANY else [atom for atom in atoms if atom["state"] not in _SETTLED][:_MANY]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("ATOM", "STATE", "TRY"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("RESULT", overflow="fold")
+    for atom in shown:
+        table.add_row(Text(words.brief(atom["name"], 60)), words.state(atom["state"]), _tries(atom), _outcome(atom))
+    if len(shown) == len(atoms):
+        return table
+    counts = Counter(atom["state"] for atom in atoms)
+    told = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    return Group(Text(f"{len(atoms):,} atoms: {told}"), *([table] if shown else []))
+
+
+def _tries(atom: dict[str, Any]) -> str:
+    """Execution and attempt, where they are not the first."""
+    execution, attempt = atom["execution"], atom["attempt"]
+    return f"{execution}.{attempt}" if execution > 1 or attempt > 1 else ""
+
+
+def _outcome(atom: dict[str, Any]) -> Text:
+    if atom["revert_failure"]:
+        return Text(f"revert failed: {words.brief(_said(atom['revert_failure']), 120)}", "bold red")
+    text = Text()
+    if atom["failure"]:
+        text.append(words.brief(_said(atom["failure"]), 120), "red")
+    elif atom["result"] is not None:
+        text.append(words.value(atom["result"], 80))
+    if atom["revert_result"] is not None:
+        text.append(f"{'  ' if text else ''}revert: {words.value(atom['revert_result'], 60)}", "magenta")
+    return text
+
+
+def _said(failure: dict[str, Any]) -> str:
+    return brief_failure(failure).partition(": ")[2]
+
+
+def _pairs(tree: dict[str, Any]) -> RenderableType:
+    grid = _grid()
+    for name, value in _some(tree):
+        grid.add_row(Text(name), Text(value))
+    return grid
+
+
+def _some(tree: dict[str, Any], most: int = 30) -> Iterator[tuple[str, str]]:
+    for name, item in list(tree.items())[:most]:
+        yield words.brief(name, 40), words.value(item, 110)
+    if len(tree) > most:
+        yield "…", f"and {len(tree) - most:,} more: --json shows them"
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
