@@ -141,20 +141,26 @@ class FailureError(SagalogError):
 
 
 class FlowFailed(SagalogError):
-    """A run ended otherwise than in SUCCESS; `failures` are those of its atoms, in the order they happened."""
+    """A run ended otherwise than in SUCCESS; `failures` are those of its atoms, in the order they happened.
 
-    def __init__(self, run_id: UUID, failures: Sequence[Failure]) -> None:
-        super().__init__(run_id, tuple(failures))
+    `reason` is what a person has to say before it can go on, where that is why.
+    """
+
+    def __init__(self, run_id: UUID, failures: Sequence[Failure], reason: str | None = None) -> None:
+        super().__init__(run_id, tuple(failures), reason)
         self.run_id = run_id
         self.failures = tuple(failures)
+        self.reason = reason
 
     def __str__(self) -> str:
         lines = [_brief(str(failure)) for failure in self.failures]
+        if self.reason:
+            lines.insert(0, self.reason)
         if len(lines) == 1:
             return f"run {self.run_id} failed: {lines[0]}"
         if not lines:
             return f"run {self.run_id} failed; no atom of it did"
-        return "\n  ".join([f"run {self.run_id} failed, {len(lines)} atoms:", *lines])
+        return "\n  ".join([f"run {self.run_id} failed:", *lines])
 
 
 @attrs.frozen

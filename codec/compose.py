@@ -1,4 +1,4 @@
-"""Objects made of values that are encoded already: nothing is encoded twice."""
+"""Objects made of values that are encoded already, and taken apart again: no value is decoded or encoded for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from ..errors import NotStorable
+from ..errors import CorruptLog, NotStorable
 
 
 def wrap(parts: Mapping[str, bytes], *, path: str = "value") -> bytes:
@@ -16,6 +16,21 @@ def wrap(parts: Mapping[str, bytes], *, path: str = "value") -> bytes:
         NotStorable: a name that no key of a JSON object can be kept as (no text, or one with NUL or a lone surrogate).
     """
     return b"{" + b",".join(_key(name, path) + b":" + data for name, data in parts.items()) + b"}"
+
+
+def unwrap(data: bytes) -> dict[str, bytes]:
+    """The stored forms of the values of a stored dict with text keys, by key: what `wrap` was given.
+
+    Raises:
+        CorruptLog: it is no such dict.
+    """
+    try:
+        node = orjson.loads(data)
+    except ValueError:
+        node = None
+    if type(node) is not dict:
+        raise CorruptLog(f"stored value: expected an object, found {data[:40]!r}; run `sagalog verify`")
+    return {name[1:] if name.startswith("$$") else name: orjson.dumps(value) for name, value in node.items()}
 
 
 def _key(name: str, path: str) -> bytes:

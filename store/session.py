@@ -111,7 +111,8 @@ class _Common:
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error as error:
-            raise UsageError(f"database URL: expected postgresql://…, found {url!r}: {str(error).strip()}") from error
+            # Not the URL itself: it may hold a password.
+            raise UsageError(f"database URL: expected postgresql://…, which libpq can read: {str(error).strip()}") from None
         self._conninfo = make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
 
 

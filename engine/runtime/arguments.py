@@ -15,6 +15,7 @@ from ..definition.unknown import Unknown
 from .held import Held
 
 _NOT_FOUND = object()
+GONE = Failure("unknown", (), "nothing is kept of it: the database rolled it back, or it was erased")
 
 
 def arguments(held: Held, atom: int, wanted: Sequence[Argument]) -> dict[str, Any]:
@@ -77,7 +78,8 @@ def own_outcome(held: Held, atom: int) -> Any:
 
 def failure_at(held: Held, version: int, atom: int, kind: str = EXECUTE) -> Failure:
     """The failure that the record at `version` describes, with the exception itself while this process has it."""
-    failure = Failure.from_data(decode(held.values[version]))
+    data = held.values.get(version)
+    failure = GONE if data is None else Failure.from_data(decode(data))
     name = held.compiled.definition.atoms[atom].name
     return attrs.evolve(failure, atom=name, exception=held.live.get((atom, kind)))
 

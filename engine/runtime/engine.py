@@ -378,5 +378,5 @@ def _finished(held: Held, raises: bool) -> Run:
     failures = run.failures
     if raises and run.state in FAILED and (failures or run.state is RunState.FAILURE):
         alive = next((failure.exception for failure in failures if failure.exception is not None), None)
-        raise FlowFailed(run.id, failures) from alive
+        raise FlowFailed(run.id, failures, run.reason if run.state is RunState.FAILURE else None) from alive
     return run

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
+from ...codec.compose import unwrap
 from ...codec.records import SCHEMAS, decode_facts, encode_facts, upcast
-from ...codec.values import ENCODING, VALUE_LIMIT, decode, encode
+from ...codec.values import ENCODING, VALUE_LIMIT
 from ...errors import CorruptLog
 from ...store.ids import record_ids
 from ...store.shape import Head, NewRecord, StoredRow
@@ -97,8 +98,7 @@ class Held:
             self.changed_at = row.occurred_at
         if not self.facts:
             raise CorruptLog(f"run {self.id}: its stream holds no {r.RUN_CREATED} record")
-        given = self.created["inputs"]
-        self.inputs = {name: encode(value, path=f"inputs.{name}", limit=None) for name, value in given.items()}
+        self.inputs = unwrap(self.created["inputs"])
 
     def succeeded(self, atom: int, at: int) -> None:
         """Note until when the atom can be reverted, if that is bounded; `at` is the time of its success."""
@@ -117,10 +117,9 @@ class Held:
         self.state, self.values = fresh.state, fresh.values
 
     @property
-    def created(self) -> dict[str, Any]:
-        """What the run was created with: {"inputs": …, "arguments": …, "tags": …}, decoded afresh."""
-        value: dict[str, Any] = decode(self.values[1])
-        return value
+    def created(self) -> dict[str, bytes]:
+        """What the run was created with: inputs, arguments and tags, each a dict, encoded."""
+        return unwrap(self.values[1])
 
     def rows(self, drafts: Sequence[Draft]) -> list[NewRecord]:
         """The drafts as rows that can be appended, in order."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from ...codec.compose import wrap
+from ...codec.compose import unwrap, wrap
 from ...codec.records import decode_facts
 from ...codec.values import VALUE_LIMIT, decode, encode
 from ...errors import CorruptLog, LeaseHeld, SagalogError, UnknownRun
@@ -141,7 +141,7 @@ def created_facts(rows: list[StoredRow]) -> dict[str, Any]:
 def _code(app: Sagalog, rows: list[StoredRow]) -> Operation[Compiled]:
     facts = created_facts(rows)
     value = rows[0].value
-    arguments = decode(value)["arguments"] if value is not None else {}
+    arguments = decode(unwrap(value)["arguments"]) if value is not None else {}
     if app.has(facts["definition"]):
         return app.resolve(facts, arguments, None)
     stored = yield from stored_definition(rows)

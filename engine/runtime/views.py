@@ -61,7 +61,7 @@ class Run:
     @property
     def tags(self) -> dict[str, Any]:
         """What the caller tagged the run with."""
-        tags: dict[str, Any] = self._held.created["tags"]
+        tags: dict[str, Any] = decode(self._held.created["tags"])
         return tags
 
     @property
@@ -89,7 +89,7 @@ class Run:
 
     @property
     def reason(self) -> str | None:
-        """Why the run is in this state, in words: what a person gave, or what the engine can tell."""
+        """Why the run is in this state: what a person gave, or what a person has to say. Failures tell the rest."""
         held, state = self._held, self._held.state
         if state.reason and state.reason in held.values:
             said: str | None = decode(held.values[state.reason]).get("reason")
@@ -97,9 +97,7 @@ class Run:
         names = [f"{held.compiled.definition.atoms[atom].name!r}" for atom in state.asked]
         if state.run is RunState.FAILURE and state.cause == "ask":
             return f"a person has to say what became of {', '.join(names)}"
-        if state.run is RunState.FAILURE and state.stuck:
-            return f"the revert of {self.failures[-1].atom!r} failed"
-        return str(self.failures[0]) if state.failures else None
+        return None
 
     def _atom(self, atom: int) -> AtomView:
         held, state = self._held, self._held.state

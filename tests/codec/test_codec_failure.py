@@ -203,7 +203,7 @@ def test_a_failed_run_reads_well() -> None:
     two = Failure("shop.NoCarrier", ("shop.NoCarrier",), "to Atlantis\nor anywhere", atom="ship")
     assert str(FlowFailed(RUN, [one])) == f"run {RUN} failed: charge: ValueError: card refused"
     assert str(FlowFailed(RUN, [one, two])).splitlines() == [
-        f"run {RUN} failed, 2 atoms:",
+        f"run {RUN} failed:",
         "  charge: ValueError: card refused",
         "  ship: shop.NoCarrier: to Atlantis …",
     ]

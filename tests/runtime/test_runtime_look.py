@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
+from sagalog.codec.compose import wrap
+from sagalog.codec.registry import Registry
+from sagalog.codec.values import encode
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState, TaskState
 from sagalog.engine.definition import FunctorTask, Unknown, linear, task
 from sagalog.engine.runtime.app import Sagalog
 from sagalog.engine.runtime.clock import SystemClock
 from sagalog.engine.runtime.engine import Engine
-from sagalog.errors import DefinitionChanged
+from sagalog.errors import CorruptLog, DefinitionChanged, FlowFailed
 
 
 class Clock(SystemClock):
@@ -162,3 +166,40 @@ def test_a_revert_is_handed_unknown_for_what_nobody_knows(settings: Settings) ->
         (run,) = list(engine.runs())
         assert engine.revert(run.id, reason="give up").state is RunState.REVERTED
     assert seen == [Unknown]
+
+
+@attrs.frozen
+class Parcel:
+    """A user's class; its program is not always the one that looks."""
+
+    grams: int
+
+
+def test_a_run_with_a_users_class_can_be_seen_where_that_is_not_known(settings: Settings) -> None:
+    known = Registry()
+    known.register(Parcel, name="parcel")
+    stored = encode(Parcel(5), registry=known)
+    flow = linear("post").add(FunctorTask(lambda n: n, name="t", provides="n2"))
+    with Engine.open(settings=settings) as engine:
+        order = engine.order(flow, {"n": 1})
+        order.inputs = {"n": stored}
+        order.value = wrap({"inputs": wrap(order.inputs), "arguments": b"{}", "tags": b'{"team": "a"}'})
+        (run_id,) = engine.start_many([order])
+        seen = engine.state(run_id)
+        assert (seen.state, seen.tags) == (RunState.PENDING, {"team": "a"})
+        with pytest.raises(CorruptLog, match="parcel"):
+            seen.inputs  # noqa: B018  # asking is what raises
+
+
+def test_a_run_that_needs_an_answer_says_what_about(settings: Settings) -> None:
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    flow = linear("asking").add(FunctorTask(work, name="pay", recovery="ASK"))
+    with Engine.open(settings=settings, flows=[flow]) as engine:
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(flow)
+        (run,) = list(engine.runs())
+        with pytest.raises(FlowFailed, match="a person has to say what became of 'pay'"):
+            engine.resume(run.id)
+        assert engine.state(run.id).state is RunState.FAILURE

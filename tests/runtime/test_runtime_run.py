@@ -110,7 +110,6 @@ def test_a_failing_task_reverts_what_ran_and_raises_with_the_exception_as_cause(
     assert again.state is RunState.REVERTED
     assert again.results == {}
     assert again.failures[0].message == "card refused"
-    assert "card refused" in (again.reason or "")
 
 
 @both
