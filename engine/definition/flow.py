@@ -105,8 +105,8 @@ class Flow:
         return self.interface().provides.keys()
 
     @property
-    def revision(self) -> int:
-        """A number that grows with every change of the flow and of those inside it."""
+    def changes(self) -> int:
+        """A number that rises with everything that is added or linked here or further in."""
         self.interface()
         return self._known[0]
 

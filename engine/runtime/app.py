@@ -61,12 +61,12 @@ class Sagalog:
 
     def compiled(self, flow: Flow | Atom) -> Compiled:
         """The flow's graph and code; compiled once, and again when the flow has been added to."""
-        revision = flow.revision if isinstance(flow, Flow) else 0
+        changes = flow.changes if isinstance(flow, Flow) else 0
         known = self._compiled.get(id(flow))
-        if known is not None and known[1] == revision:
+        if known is not None and known[1] == changes:
             return known[2]
         compiled = compile(flow, encode_inject)
-        self._compiled[id(flow)] = (flow, revision, compiled)
+        self._compiled[id(flow)] = (flow, changes, compiled)
         self._by_print[compiled.definition.fingerprint] = compiled
         self._newest[compiled.definition.name] = compiled
         return compiled

@@ -79,7 +79,10 @@ def test_requires_follows_what_is_added_further_in() -> None:
     inner = linear("inner")
     outer = linear("outer").add(unordered("between").add(inner))
     assert not outer.requires
+    before = outer.changes
+    assert outer.changes == before
     inner.add(takes_x)
+    assert outer.changes > before
     assert list(outer.requires) == ["x"]
     inner.add(gives("w"))
     assert list(outer.provides) == ["w"]
