@@ -49,6 +49,8 @@ SCHEMAS: dict[str, int] = {
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """(Record type, schema number) -> facts of that number to facts of the next."""
 
+_type = type  # `type` is also what a record's type is called here
+
 # Without these orjson would write a subclass or a datetime as something else, silently.
 _EXACT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _BACKSLASH = ord("\\")
@@ -75,6 +77,20 @@ def decode_facts(data: bytes) -> Facts:
         raise CorruptLog(f"stored facts: expected JSON, found {data[:40]!r} ({error}); run `sagalog verify`") from error
     if type(facts) is not dict:
         raise CorruptLog(f"stored facts: expected an object, found {data[:40]!r}; run `sagalog verify`")
+    return facts
+
+
+def decode_all(types: list[str], schemas: list[int], stored: list[bytes]) -> list[Facts]:
+    """The facts of many records as this code knows them: `decode_facts` and `upcast` of each, several times as fast."""
+    try:
+        facts: list[Facts] = orjson.loads(b"[" + b",".join(stored) + b"]")
+    except ValueError:
+        facts = []
+    # Bytes that are no JSON, or that are more than one value, or none, are found one by one.
+    if len(facts) != len(stored) or not set(map(_type, facts)) <= {dict}:
+        facts = [decode_facts(data) for data in stored]
+    if list(map(SCHEMAS.get, types)) != schemas:
+        return [upcast(*each) for each in zip(types, schemas, facts, strict=True)]
     return facts
 
 

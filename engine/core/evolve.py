@@ -20,7 +20,7 @@ T = TaskState
 
 _TO_RUNNING, _TO_SUCCESS, _TO_FAILURE = origins(T.RUNNING), origins(T.SUCCESS), origins(T.FAILURE)
 _TO_REVERTING, _TO_REVERTED = origins(T.REVERTING), origins(T.REVERTED)
-RUNNING, SUCCESS = T.RUNNING, T.SUCCESS
+PENDING, RUNNING, SUCCESS = T.PENDING, T.RUNNING, T.SUCCESS
 
 
 def evolve(state: State, version: int, type: str, facts: Facts) -> None:
@@ -38,6 +38,17 @@ def evolve(state: State, version: int, type: str, facts: Facts) -> None:
     handler(state, facts)
 
 
+def fold(state: State, versions: list[int], types: list[str], facts: list[Facts]) -> None:
+    """`evolve` for many records, in order; raises what that does."""
+    handlers = list(map(_HANDLERS.get, types))
+    if versions != list(range(state.version + 1, state.version + 1 + len(versions))) or None in handlers:
+        for version, type, fact in zip(versions, types, facts, strict=True):
+            evolve(state, version, type, fact)  # says what is wrong
+    for version, handler, fact in zip(versions, handlers, facts, strict=True):
+        state.version = version
+        handler(state, fact)  # type: ignore[misc]  # None was looked for above
+
+
 def _illegal(state: State, atom: int, to: str) -> CorruptLog:
     name = state.definition.atoms[atom].name
     return CorruptLog(f"record {state.version}: task {name!r} is {state.task[atom]} and cannot become {to}")
@@ -46,17 +57,18 @@ def _illegal(state: State, atom: int, to: str) -> CorruptLog:
 def _task_running(state: State, facts: Facts) -> None:
     atom = facts["atom"]
     task = state.task
-    if task[atom] not in _TO_RUNNING:
-        raise _illegal(state, atom, "RUNNING")
-    if task[atom] is not T.PENDING:
+    if task[atom] is not PENDING:
+        if task[atom] not in _TO_RUNNING:
+            raise _illegal(state, atom, "RUNNING")
         state.unknown.pop(atom, None)
         state.waiting.pop(atom, None)
     task[atom] = RUNNING
     state.execution[atom] = facts["execution"]
     state.attempt[atom] = facts["attempt"]
     state.running[atom] = None
-    if state.ready and state.ready[0] == state.definition.rank[atom]:
-        heappop(state.ready)
+    ready = state.ready
+    if ready and ready[0] == state.rank[atom]:
+        heappop(ready)
 
 
 def _task_success(state: State, facts: Facts) -> None:

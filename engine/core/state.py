@@ -38,6 +38,7 @@ class State:
 
     Attributes:
         definition, run, version: the graph, the run's state, the version of the last record folded.
+        after, rank: those of the definition, at hand.
         task, execution, attempt: per atom; attempt is that of the last direction (execute, then revert) it took.
         result: per atom, the version of the record with its result or failure; 0 when there is none.
         revert_result: atom -> version of the record with what its revert returned or raised.
@@ -52,14 +53,16 @@ class State:
     """
 
     __slots__ = (
-        "asked", "attempt", "cause", "definition", "execution", "failures", "irreversible", "open", "ready", "reason",
-        "result", "revert_result", "reverting", "run", "running", "stuck", "task", "undo", "unknown", "version",
-        "waiting", "waits",
+        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "irreversible", "open", "rank",
+        "ready", "reason", "result", "revert_result", "reverting", "run", "running", "stuck", "task", "undo", "unknown",
+        "version", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, definition: Definition) -> None:
         count = len(definition.atoms)
         self.definition = definition
+        self.after = definition.after
+        self.rank = definition.rank
         self.run = RunState.PENDING
         self.version = 0
         self.task: list[TaskState] = [PENDING] * count
@@ -138,19 +141,15 @@ def initial(definition: Definition) -> State:
 
 def settle(state: State, node: int) -> None:
     """Count `node` as done for whatever comes after it; atoms that nothing holds back any more become ready."""
-    definition = state.definition
-    after, waits, task = definition.after, state.waits, state.task
-    joins = None
-    for successor in after[node]:
+    waits = state.waits
+    for successor in state.after[node]:
         left = waits[successor] - 1
         waits[successor] = left
         if not left:
-            if successor < len(task):
-                heappush(state.ready, definition.rank[successor])
+            if successor < len(state.task):
+                heappush(state.ready, state.rank[successor])
             else:
-                joins = [*(joins or ()), successor]
-    for join in joins or ():
-        settle(state, join)
+                settle(state, successor)
 
 
 def begin_undo(state: State) -> None:

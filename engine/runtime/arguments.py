@@ -49,7 +49,7 @@ def _look(held: Held, atom: int, argument: Argument, source: Source) -> Any:
 
 def provided(held: Held, provider: int, key: int | str | None) -> Any:
     """What an atom provides under `key` (None: its whole result). A skipped one provides None."""
-    data = held.values.get(held.state.result[provider])
+    data = held.values[held.state.result[provider]]
     if data is None:
         return None
     result = decode(data)
@@ -72,13 +72,13 @@ def own_outcome(held: Held, atom: int) -> Any:
         return failure_at(held, version, atom)
     if not version:
         return Unknown
-    data = held.values.get(version)
+    data = held.values[version]
     return None if data is None else decode(data)
 
 
 def failure_at(held: Held, version: int, atom: int, kind: str = EXECUTE) -> Failure:
     """The failure that the record at `version` describes, with the exception itself while this process has it."""
-    data = held.values.get(version)
+    data = held.values[version]
     failure = GONE if data is None else Failure.from_data(decode(data))
     name = held.compiled.definition.atoms[atom].name
     return attrs.evolve(failure, atom=name, exception=held.live.get((atom, kind)))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
 from ...codec.compose import unwrap
-from ...codec.records import SCHEMAS, decode_facts, encode_facts, upcast
+from ...codec.records import SCHEMAS, decode_all, encode_facts
 from ...codec.values import ENCODING, VALUE_LIMIT
 from ...errors import CorruptLog
 from ...store.ids import record_ids
 from ...store.shape import Head, NewRecord, StoredRow
 from ..core import records as r
 from ..core.compile import Compiled
-from ..core.evolve import evolve
+from ..core.evolve import evolve, fold
 from ..core.records import Draft
 from ..core.state import State, initial
 
+PIECE = 200
+"""Records that are decoded at a time when a run is read."""
 FOREVER = 2**63
 """Microseconds since 1970 that never come."""
 
@@ -29,7 +31,7 @@ class Held:
         compiled: definition and, where the code is known, the atoms (empty for a run that is only looked at).
         head: where the stream stands in the log; moved by the store when an append is durable.
         state: folded; it runs ahead of `head` while an append is under way.
-        values: version -> encoded value of the record.
+        values: the encoded value of each record, or None, at the place of its version (and None at place 0).
         live: (atom, kind of call) -> the exception itself, as long as this process has it.
         aborts: atom -> how often in a row the database has broken its transaction off.
         now, until: the clock, and atom -> until when it can be reverted (microseconds since 1970), where that is bounded.
@@ -48,7 +50,7 @@ class Held:
         self.compiled = compiled
         self.head = head
         self.state: State = initial(compiled.definition)
-        self.values: dict[int, bytes] = {}
+        self.values: list[bytes | None] = [None]
         self.live: dict[tuple[int, str], BaseException] = {}
         self.facts: dict[str, Any] = {}
         self.inputs: dict[str, bytes] = {}
@@ -73,32 +75,37 @@ class Held:
         """Fold a record that was just decided, as it will be folded when it is read back."""
         version = self.state.version + 1
         evolve(self.state, version, draft.type, draft.facts)
-        if draft.value is not None:
-            self.values[version] = draft.value
+        # A copy of just the bytes: what orjson gives keeps a buffer of 4 KB.
+        self.values.append(None if draft.value is None else bytes(memoryview(draft.value)))
         if version == 1:
             self.facts = draft.facts
         return draft
 
-    def load(self, rows: Iterable[StoredRow]) -> None:
+    def load(self, rows: Sequence[StoredRow]) -> None:
         """Fold what the log holds. The caller moves `head`.
 
         Raises:
             CorruptLog: the rows do not make a run of this definition.
         """
-        state, values = self.state, self.values
-        for row in rows:
-            facts = upcast(row.type, row.schema, decode_facts(row.facts))
-            evolve(state, row.version, row.type, facts)
-            if row.value is not None:
-                values[row.version] = row.value
-            if row.version == 1:
-                self.facts, self.created_at = facts, row.occurred_at
-            elif self.bounded and row.type == r.TASK_SUCCESS:
-                self.succeeded(facts["atom"], row.occurred_at)
-            self.changed_at = row.occurred_at
-        if not self.facts:
-            raise CorruptLog(f"run {self.id}: its stream holds no {r.RUN_CREATED} record")
+        if not rows or rows[0].type != r.RUN_CREATED:
+            raise CorruptLog(f"run {self.id}: its stream does not begin with a {r.RUN_CREATED} record")
+        # In pieces: many dicts that live at the same time are work for the garbage collector.
+        for start in range(0, len(rows), PIECE):
+            self._fold(rows[start : start + PIECE])
+        self.created_at, self.changed_at = rows[0].occurred_at, rows[-1].occurred_at
         self.inputs = unwrap(self.created["inputs"])
+
+    def _fold(self, rows: Sequence[StoredRow]) -> None:
+        types = [row.type for row in rows]
+        facts = decode_all(types, [row.schema for row in rows], [row.facts for row in rows])
+        if not self.facts:
+            self.facts = facts[0]
+        fold(self.state, [row.version for row in rows], types, facts)
+        self.values += [row.value for row in rows]
+        if self.bounded:
+            for row, fact in zip(rows, facts, strict=True):
+                if row.type == r.TASK_SUCCESS:
+                    self.succeeded(fact["atom"], row.occurred_at)
 
     def succeeded(self, atom: int, at: int) -> None:
         """Note until when the atom can be reverted, if that is bounded; `at` is the time of its success."""
@@ -110,7 +117,7 @@ class Held:
         """Whether the time in which the atom can be reverted has passed."""
         return self.now is not None and self.now() > self.until.get(atom, FOREVER)
 
-    def reload(self, rows: Iterable[StoredRow]) -> None:
+    def reload(self, rows: Sequence[StoredRow]) -> None:
         """Fold anew: what was folded last did not become durable. Whoever reads meanwhile sees one or the other."""
         fresh = Held(self.compiled, self.head, self.now, self.limit)
         fresh.load(rows)
@@ -119,7 +126,7 @@ class Held:
     @property
     def created(self) -> dict[str, bytes]:
         """What the run was created with: inputs, arguments and tags, each a dict, encoded."""
-        return unwrap(self.values[1])
+        return unwrap(self.values[1] or b"{}")
 
     def rows(self, drafts: Sequence[Draft]) -> list[NewRecord]:
         """The drafts as rows that can be appended, in order."""

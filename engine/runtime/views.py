@@ -91,8 +91,9 @@ class Run:
     def reason(self) -> str | None:
         """Why the run is in this state: what a person gave, or what a person has to say. Failures tell the rest."""
         held, state = self._held, self._held.state
-        if state.reason and state.reason in held.values:
-            said: str | None = decode(held.values[state.reason]).get("reason")
+        words = held.values[state.reason]
+        if words is not None:
+            said: str | None = decode(words).get("reason")
             return said
         names = [f"{held.compiled.definition.atoms[atom].name!r}" for atom in state.asked]
         if state.run is RunState.FAILURE and state.cause == "ask":
@@ -111,9 +112,9 @@ class Run:
             state=task,
             execution=state.execution[atom],
             attempt=state.attempt[atom],
-            result=None if failed or version not in held.values else decode(held.values[version]),
+            result=None if failed else _decoded(held.values[version]),
             failure=failure_at(held, version, atom, EXECUTE) if failed else None,
-            revert_result=None if stuck or undone not in held.values else decode(held.values[undone]),
+            revert_result=None if stuck else _decoded(held.values[undone]),
             revert_failure=failure_at(held, undone, atom, REVERT) if stuck else None,
         )
 
@@ -156,6 +157,10 @@ class Record:
             moment(row.occurred_at), None if atom is None else definition.atoms[atom].name, facts.get("instance"),
             facts.get("execution"), facts.get("attempt"), facts, row.hash.hex(), row.value,
         )  # fmt: skip
+
+
+def _decoded(data: bytes | None) -> Any:
+    return None if data is None else decode(data)
 
 
 def moment(microseconds: int) -> datetime:
