@@ -98,7 +98,7 @@ class Child:
 
     def rest(self) -> list[Any]:
         """All that it has said and that was not asked for yet."""
-        documents = []
+        documents: list[Any] = []
         while True:
             found, document = self._line.heard()
             if not found:
