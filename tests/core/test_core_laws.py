@@ -72,12 +72,16 @@ def to_the_end(play: Play, data: st.DataObject) -> None:
 
 @given(flows(), st.integers(1, 5), st.data())
 @settings(max_examples=150, deadline=None)
-def test_every_run_ends_and_a_fresh_fold_is_the_live_state_at_every_step(flow: Any, capacity: int, data: st.DataObject) -> None:
+def test_every_run_ends_and_a_fresh_fold_is_the_live_state_at_every_step(
+    flow: Any, capacity: int, data: st.DataObject
+) -> None:
     play = Play(flow, capacity)
     to_the_end(play, data)
     assert play.state.run in SETTLED_RUN
     assert play.state.run is not RunState.FAILURE
-    ends = [draft.type for draft in play.records if draft.type in ("run.success", "run.reverted", "run.reverted_partly")]
+    ends = [
+        draft.type for draft in play.records if draft.type in ("run.success", "run.reverted", "run.reverted_partly")
+    ]
     assert len(ends) == 1
     assert not (play.state.running or play.state.reverting or play.state.unknown)
 

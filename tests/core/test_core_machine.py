@@ -144,7 +144,10 @@ def test_other_reverts_under_way_finish_when_one_has_failed_and_none_is_started(
 def test_a_finished_run_can_be_reverted_by_a_person() -> None:
     play = begun(linear("f").add(step("a"), step("b")))
     play.succeed(), play.succeed()
-    assert play.take(Recover(), Revert({"reason": True}, b"{}"), Resume()) + play.advance() == ["run.reverting", "task.reverting b"]
+    assert play.take(Recover(), Revert({"reason": True}, b"{}"), Resume()) + play.advance() == [
+        "run.reverting",
+        "task.reverting b",
+    ]
     play.succeed()
     assert play.succeed() == ["task.reverted a", "run.reverted"]
 
@@ -288,7 +291,9 @@ def test_an_empty_flow_is_a_success() -> None:
 
 
 def test_nested_and_empty_flows_are_walked_through() -> None:
-    flow = linear("f").add(unordered("e"), unordered("u").add(step("a"), step("b")), linear("l"), unordered("w").add(step("c"), step("d")))
+    flow = linear("f").add(
+        unordered("e"), unordered("u").add(step("a"), step("b")), linear("l"), unordered("w").add(step("c"), step("d"))
+    )
     play = begun(flow, capacity=9)
     assert [call.atom for call in play.calls] == [0, 1]
     assert starts(play.succeed()) == []
@@ -301,7 +306,10 @@ def test_nested_and_empty_flows_are_walked_through() -> None:
     ("draft", "said"),
     [
         (Draft("task.success", {"atom": 1, "execution": 1, "attempt": 1}), "'b' is PENDING and cannot become SUCCESS"),
-        (Draft("task.reverted", {"atom": 0, "execution": 1, "attempt": 1, "outcome": "reverted"}), "RUNNING and cannot"),
+        (
+            Draft("task.reverted", {"atom": 0, "execution": 1, "attempt": 1, "outcome": "reverted"}),
+            "RUNNING and cannot",
+        ),
         (Draft("run.reverted", {}), "the run is RUNNING and cannot become REVERTED"),
         (Draft("task.exploded", {}), "does not know the type 'task.exploded'"),
     ],
