@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,6 +21,7 @@ from .desk import Desk, announce
 from .drive import Arrival, Drive, Turn
 from .held import Held
 from .mailbox import Mailbox
+from .threads import Threads
 from .transactions import Open, call_inside, seal, transactional
 from .writer import Writer
 
@@ -44,18 +44,19 @@ class Aio:
 
     capacity = 256
 
-    def __init__(self, desk: Desk, writer: Writer, pool: Pool, mailbox: Mailbox, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, desk: Desk, writer: Writer, pool: Pool, mailbox: Mailbox, threads: Threads) -> None:
         self.desk = desk
         self.writer = writer
         self.perform = pool.perform
         self.pool = pool
         self.mailbox = mailbox
         self.threads = threads
+        self.loop = asyncio.get_running_loop()
         # A transaction that is open holds row locks until its append is sealed. So each has a thread to itself from its
         # beginning to its end: with more of them than threads, all threads could wait for the locks of one that waits for
         # a thread.
         self.slots = asyncio.Semaphore(TRANSACTIONS)
-        self.inside = ThreadPoolExecutor(TRANSACTIONS, thread_name_prefix="sagalog-transaction")
+        self.inside = Threads(TRANSACTIONS, "sagalog-transaction")
         self.spare: list[Session] = []
         self.sessions: Sequence[AsyncSession] = ()
 
@@ -86,13 +87,12 @@ class Aio:
             return await self._call_inside(held, call)
         if is_async(held, call):
             return await ainvoke(stages(held, call)), None
-        return await self.thread(self.threads, invoke, stages(held, call), self._wait_from_thread()), None
+        return await self.threads.run(partial(invoke, stages(held, call), self._wait)), None
 
     async def _call_inside(self, held: Held, call: Call) -> Arrived:
         await self.slots.acquire()
         session = self.spare.pop() if self.spare else self.desk.session()
-        wait = self._wait_from_thread()
-        work = self.thread(self.inside, call_inside, session, held, call, wait)
+        work = self.inside.run(partial(call_inside, session, held, call, self._wait))
         open: Open | None = None
         try:
             outcome, open = await asyncio.shield(work)
@@ -122,7 +122,7 @@ class Aio:
                 await self.writer.withdraw(append)  # the run may be let go only when nothing more can come of it
                 raise
         else:
-            work = self.thread(self.inside, seal, held, open, append)
+            work = self.inside.run(partial(seal, held, open, append))
             try:
                 refusals, broken = await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -135,18 +135,14 @@ class Aio:
             announce("append.after", held, turn)
         return broken
 
-    def thread(self, pool: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """Run a blocking function in a thread pool."""
-        return asyncio.get_running_loop().run_in_executor(pool, partial(function, *args))
-
     def abandon_transaction(self, open: Open) -> None:
         """Roll an open transaction back: its run has left this process."""
         open.session.close()
         self._give_back(open.session)
 
-    def _wait_from_thread(self) -> Callable[[Any], Any]:
-        loop = asyncio.get_running_loop()
-        return lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    def _wait(self, coroutine: Any) -> Any:
+        """Have the loop run a coroutine, from a thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     async def close(self) -> None:
         """Finish the flushes under way and give the connections back."""
@@ -157,8 +153,8 @@ class Aio:
 
     def abandon(self) -> None:
         """Give back what can be given back without the loop, which may be gone."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        self.inside.shutdown(wait=False, cancel_futures=True)
+        self.threads.close()
+        self.inside.close()
         for session in self.spare:
             session.close()
         for connected in self.sessions:
@@ -172,7 +168,7 @@ def open_aio(desk: Desk, url: str) -> Aio:
     sessions = [AsyncSession(url, desk.settings) for _ in range(FLUSHES + SIDE)]
     pool = Pool(sessions[FLUSHES:])
     mailbox = Mailbox(pool.perform, desk.settings.poll)
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sagalog-task")
+    threads = Threads(THREADS, "sagalog-task")
     aio = Aio(desk, Writer(sessions[:FLUSHES]), pool, mailbox, threads)
     aio.sessions = sessions
     return aio
