@@ -27,7 +27,7 @@ test: venv
 
 lint: venv
 	$(python) -m ruff check .
-	$(python) -m mypy -p sagalog -p examples
+	$(python) -m mypy -p sagalog -p examples -p bench
 	.venv/bin/lint-imports --no-cache
 
 bench: venv

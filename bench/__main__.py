@@ -63,7 +63,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Figures beside their physical floors.")
     quick = os.environ.get("QUICK", "") not in ("", "0")
     parser.add_argument("--quick", action="store_true", default=quick, help="within four minutes (or QUICK=1)")
-    parser.add_argument("--tiny", action="store_true", help="only to see that everything works; the figures mean nothing")
+    parser.add_argument(
+        "--tiny", action="store_true", help="only to see that everything works; the figures mean nothing"
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds of each figure")
     parser.add_argument("--tail", type=int, metavar="N", help="appends while the log is followed, such as 1000000")
     names = f"one of {', '.join(PARTS)}; again for more"

@@ -55,7 +55,12 @@ def figures(ground: Ground, sizes: Sizes) -> Iterator[Figure]:
                 seen[name].append(_together(url, name, sizes.writers, sizes.batches))
                 count(url, {"sagalog.record" if name == "ours" else "bare_record": rows})
     yield Figure(
-        f"append 100s x {sizes.writers} processes", "bare insert", "records/s", seen["ours"], seen["bare"], at_least=0.55
+        f"append 100s x {sizes.writers} processes",
+        "bare insert",
+        "records/s",
+        seen["ours"],
+        seen["bare"],
+        at_least=0.55,
     )
 
 
@@ -132,7 +137,15 @@ def _bare(cursor: psycopg.RawCursor[Any], batches: int) -> list[Callable[[], Non
         records, salts, digests, hashes = _records(), [], [], []
         for version, record in enumerate(records, first):
             previous, digest = link(
-                previous, head.stream_id.bytes, version, record, 1, final_row.ACTOR, 0, None, salt if record.value else None
+                previous,
+                head.stream_id.bytes,
+                version,
+                record,
+                1,
+                final_row.ACTOR,
+                0,
+                None,
+                salt if record.value else None,
             )
             salts.append(salt if record.value else None)
             digests.append(digest)

@@ -52,8 +52,8 @@ class Ground:
         try:
             if checkpoint:
                 self.checkpoint()
-            gc.collect()
-            yield self._cluster.url(name)
+            with quiet():
+                yield self._cluster.url(name)
         finally:
             self._execute("drop database {} with (force)", name)
 
@@ -82,6 +82,17 @@ def ground() -> Iterator[Ground]:
     finally:
         server.stop(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What was there before the block is none of the garbage collector's business within it."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def count(url: str, expected: Mapping[LiteralString, int]) -> None:

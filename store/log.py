@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
@@ -28,6 +29,25 @@ _BAD_DATA = (
     struct.error,
 )
 _HEX = re.compile(r"[0-9a-f]{1,32}")
+
+
+class Columns(NamedTuple):
+    """The records of a stream by version, as tuples of equal length; `sent` is when each occurred, as it was sent."""
+
+    versions: tuple[int, ...] = ()
+    types: tuple[str, ...] = ()
+    schemas: tuple[int, ...] = ()
+    sent: tuple[bytes, ...] = ()
+    facts: tuple[bytes, ...] = ()
+    values: tuple[bytes | None, ...] = ()
+
+    def at(self, place: int) -> int:
+        """When the record at a place (not version) occurred, in microseconds since 1970."""
+        return wire.micros(self.sent[place])
+
+    def upto(self, count: int) -> Columns:
+        """The first `count` records."""
+        return Columns._make(column[:count] for column in self)
 
 
 class Light(NamedTuple):
@@ -86,6 +106,19 @@ def read(stream_id: UUID, from_version: int = 1, limit: int | None = None) -> Op
     params = (wire.uuid(stream_id), wire.bigint(from_version), wire.bigint(LIMIT if limit is None else limit))
     rows = yield Query("read", params)
     return _stored(rows)
+
+
+def read_columns(stream_id: UUID) -> Operation[Columns]:
+    """What a fold reads of a stream, all of it, by column: a long run is read in half the time of `read`."""
+    rows = yield Query("read_columns", (wire.uuid(stream_id),))
+    return Columns(*zip(*rows, strict=True)) if rows else Columns()
+
+
+def count_until(stream_id: UUID, at: datetime) -> Operation[int]:
+    """How many records of a stream had been recorded at a moment of the server's clock (aware)."""
+    rows = yield Query("count_until", (wire.uuid(stream_id), at))
+    count: int = rows[0][0]
+    return count
 
 
 def read_light(stream_id: UUID, from_version: int = 1, limit: int | None = None) -> Operation[list[Light]]:

@@ -4,7 +4,7 @@
 point               where the process is
 ==================  ==============================================================================================
 ``append.before``   a turn is decided; nothing of it is in the log
-``append.inside``   the outcome of a transactional task is appended; its transaction is about to be committed
+``append.inside``   about to send one of the last statements of a transactional task: to close it, append, commit
 ``append.after``    the turn is durable
 ``call.before``     a task's intent is durable; its code is about to run
 ``effect.before``   a call to the outside is counted by the ledger; it has not taken effect
@@ -18,14 +18,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from sagalog_children import Line
 
 from examples import ledger
 from sagalog import telemetry
-from sagalog.store import transaction
+from sagalog.engine.runtime import transactions
+from sagalog.store.io import Operation, perform
 
 
 class Striker:
@@ -44,7 +45,7 @@ class Striker:
         self._durable: list[str] = ["task.running"]
         telemetry.listen(self._hear)
         self._watch_effects()
-        self._watch_commits()
+        self._watch_transactions()
 
     def point(self, name: str) -> None:
         """The process has come to a point."""
@@ -88,11 +89,17 @@ class Striker:
         ):
             setattr(ledger.Ledger, name, method)
 
-    def _watch_commits(self) -> None:
-        commit = transaction.commit
+    def _watch_transactions(self) -> None:
+        def watched(connection: Any, operation: Operation[Any]) -> Any:
+            return perform(connection, self._stepping(operation))
 
-        def committed() -> Iterator[Any]:
-            self.point("append.inside")
-            yield from commit()
+        transactions.perform = watched  # type: ignore[assignment]  # in a process that ends with the test
 
-        transaction.commit = committed  # type: ignore[assignment]  # in a process that ends with the test
+    def _stepping(self, operation: Operation[Any]) -> Operation[Any]:
+        try:
+            query = next(operation)
+            while True:
+                self.point("append.inside")
+                query = operation.send((yield query))
+        except StopIteration as done:
+            return done.value

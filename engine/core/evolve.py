@@ -1,4 +1,4 @@
-"""`evolve(state, version, type, facts)`: fold one record into the state.
+"""`evolve(state, version, type, facts)`: fold one record into the state; `fold`: many.
 
 It reads the facts and nothing else: no value, no clock. It changes the state in place, which is what keeps a
 transition's cost independent of the size of the flow, and refuses a record that the machine does not allow.
@@ -6,7 +6,7 @@ transition's cost independent of the size of the flow, and refuses a record that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop
 from typing import Any
 
@@ -24,29 +24,47 @@ PENDING, RUNNING, SUCCESS = T.PENDING, T.RUNNING, T.SUCCESS
 
 
 def evolve(state: State, version: int, type: str, facts: Facts) -> None:
-    """Fold the record at `version` into `state`.
+    """Fold the record at `version` into `state`; raises what `fold` does."""
+    fold(state, (version,), (type,), (facts,))
+
+
+def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Sequence[Facts]) -> None:
+    """Fold many records, in order. The two moves that most of a log is made of are made right here.
 
     Raises:
-        CorruptLog: the version does not follow, the type is not known, or the machine has no such move.
+        CorruptLog: a version does not follow, a type is not known, or the machine has no such move.
     """
-    if version != state.version + 1:
-        raise CorruptLog(f"record {version} ({type}) does not follow version {state.version}: one is missing or doubled")
-    handler = _HANDLERS.get(type)
-    if handler is None:
-        raise CorruptLog(f"record {version}: this code does not know the type {type!r}; it was written by a newer one")
-    state.version = version
-    handler(state, facts)
-
-
-def fold(state: State, versions: list[int], types: list[str], facts: list[Facts]) -> None:
-    """`evolve` for many records, in order; raises what that does."""
-    handlers = list(map(_HANDLERS.get, types))
-    if versions != list(range(state.version + 1, state.version + 1 + len(versions))) or None in handlers:
-        for version, type, fact in zip(versions, types, facts, strict=True):
-            evolve(state, version, type, fact)  # says what is wrong
-    for version, handler, fact in zip(versions, handlers, facts, strict=True):
+    task, execution, attempt, result = state.task, state.execution, state.attempt, state.result
+    running, ready, rank = state.running, state.ready, state.rank
+    for version, type, fact in zip(versions, types, facts, strict=True):
+        if version != state.version + 1:
+            raise CorruptLog(f"record {version} ({type}) does not follow version {state.version}: one is missing or double")
         state.version = version
-        handler(state, fact)  # type: ignore[misc]  # None was looked for above
+        if type == r.TASK_RUNNING:
+            atom = fact["atom"]
+            if task[atom] is not PENDING:
+                _start_again(state, atom)
+            task[atom] = RUNNING
+            execution[atom] = fact["execution"]
+            attempt[atom] = fact["attempt"]
+            running[atom] = None
+            if ready and ready[0] == rank[atom]:
+                heappop(ready)
+        elif type == r.TASK_SUCCESS:
+            atom = fact["atom"]
+            if task[atom] is RUNNING:
+                del running[atom]
+            else:
+                _leave(state, atom, _TO_SUCCESS, SUCCESS)
+            task[atom] = SUCCESS
+            result[atom] = version
+            state.open -= 1
+            settle(state, atom)
+        else:
+            handler = _HANDLERS.get(type)
+            if handler is None:
+                raise CorruptLog(f"record {version}: this code does not know the type {type!r}; newer code has written it")
+            handler(state, fact)
 
 
 def _illegal(state: State, atom: int, to: str) -> CorruptLog:
@@ -54,37 +72,12 @@ def _illegal(state: State, atom: int, to: str) -> CorruptLog:
     return CorruptLog(f"record {state.version}: task {name!r} is {state.task[atom]} and cannot become {to}")
 
 
-def _task_running(state: State, facts: Facts) -> None:
-    atom = facts["atom"]
-    task = state.task
-    if task[atom] is not PENDING:
-        if task[atom] not in _TO_RUNNING:
-            raise _illegal(state, atom, "RUNNING")
-        state.unknown.pop(atom, None)
-        state.waiting.pop(atom, None)
-    task[atom] = RUNNING
-    state.execution[atom] = facts["execution"]
-    state.attempt[atom] = facts["attempt"]
-    state.running[atom] = None
-    ready = state.ready
-    if ready and ready[0] == state.rank[atom]:
-        heappop(ready)
-
-
-def _task_success(state: State, facts: Facts) -> None:
-    atom = facts["atom"]
-    task = state.task
-    if task[atom] is RUNNING:
-        del state.running[atom]
-    elif task[atom] in _TO_SUCCESS:
-        state.unknown.pop(atom, None)
-        state.asked.pop(atom, None)
-    else:
-        raise _illegal(state, atom, "SUCCESS")
-    task[atom] = SUCCESS
-    state.result[atom] = state.version
-    state.open -= 1
-    settle(state, atom)
+def _start_again(state: State, atom: int) -> None:
+    """An atom that is not PENDING is started: another attempt."""
+    if state.task[atom] not in _TO_RUNNING:
+        raise _illegal(state, atom, "RUNNING")
+    state.unknown.pop(atom, None)
+    state.waiting.pop(atom, None)
 
 
 def _leave(state: State, atom: int, allowed: tuple[TaskState, ...], to: TaskState) -> None:
@@ -204,9 +197,7 @@ _HANDLERS: dict[str, Callable[[State, Facts], None]] = {
     r.RUN_REVERTED_PARTLY: _run_to(RunState.REVERTED_PARTLY),
     r.RUN_FAILURE: _run_failure,
     r.RUN_ABANDONED: _run_to(RunState.ABANDONED),
-    r.TASK_RUNNING: _task_running,
     r.TASK_WAITING: _task_waiting,
-    r.TASK_SUCCESS: _task_success,
     r.TASK_FAILURE: _task_failure,
     r.TASK_IGNORED: _task_ignored,
     r.TASK_UNKNOWN: _task_unknown,
@@ -216,5 +207,5 @@ _HANDLERS: dict[str, Callable[[State, Facts], None]] = {
     r.TASK_REVERT_UNKNOWN: _task_revert_unknown,
 }
 
-RECORD_TYPES = tuple(_HANDLERS)
+RECORD_TYPES = (*_HANDLERS, r.TASK_RUNNING, r.TASK_SUCCESS)
 """Every record type that this code can fold."""

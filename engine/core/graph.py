@@ -27,6 +27,7 @@ class Definition:
         order, rank: the atoms by (-priority, index), and the place of each atom in that.
         requires: names that the run's inputs must have. provides: names that its atoms provide. Both in order.
         contested: (name, atom) where several atoms provide a name: which one is meant when the run is over.
+        bounded: whether the time in which some atom can be reverted is.
         body, fingerprint: the stored form (`load` reads it, without any code) and its SHA-256 in hex.
     """
 
@@ -40,6 +41,7 @@ class Definition:
     requires: tuple[str, ...]
     provides: tuple[str, ...]
     contested: tuple[tuple[str, int], ...] = attrs.field(repr=False)
+    bounded: bool
     body: bytes = attrs.field(repr=False)
     fingerprint: str
 
@@ -72,6 +74,7 @@ class Definition:
             requires=tuple(dict.fromkeys(argument.name for _, argument in _needed(atoms))),
             provides=tuple(dict.fromkeys(saved for atom in atoms for saved, _ in atom.saves)),
             contested=contested,
+            bounded=any(atom.revertible_for is not None for atom in atoms),
             body=body,
             fingerprint=fingerprint_of(body),
         )

@@ -251,6 +251,8 @@ class Flight:
 
     async def land(self) -> None:
         """Break off what is still under way: the run has left this process."""
+        if not self._tasks and not self._landed:
+            return
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -41,7 +41,7 @@ class Desk:
         definition, head = held.compiled.definition, held.head
         now = self.clock.now()
         held.changed_at = now
-        if held.bounded:
+        if held.compiled.definition.bounded:
             for draft in turn.drafts:
                 if draft.type == TASK_SUCCESS:
                     held.succeeded(draft.facts["atom"], now)

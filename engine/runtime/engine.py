@@ -339,7 +339,9 @@ class Engine(Looking):
         aio = self._aios.get(loop)
         if aio is None:
             await asyncio.to_thread(self._lease.ensure)
-            aio = self._aios.setdefault(loop, open_aio(self._desk, self.url))
+            aio = self._aios.get(loop)  # others may have waited for the same
+            if aio is None:
+                aio = self._aios[loop] = open_aio(self._desk, self.url)
         return aio
 
     async def _close_aio(self) -> None:

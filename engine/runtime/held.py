@@ -11,7 +11,8 @@ from ...codec.records import SCHEMAS, decode_all, encode_facts
 from ...codec.values import ENCODING, VALUE_LIMIT
 from ...errors import CorruptLog
 from ...store.ids import record_ids
-from ...store.shape import Head, NewRecord, StoredRow
+from ...store.log import Columns
+from ...store.shape import Head, NewRecord
 from ..core import records as r
 from ..core.compile import Compiled
 from ..core.evolve import evolve, fold
@@ -40,7 +41,7 @@ class Held:
     """
 
     __slots__ = (
-        "aborts", "bounded", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "limit", "live", "now",
+        "aborts", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "limit", "live", "now",
         "state", "until", "values",
     )  # fmt: skip
 
@@ -57,7 +58,6 @@ class Held:
         self.aborts: dict[int, int] = {}
         self.now = now
         self.limit = limit
-        self.bounded = any(spec.revertible_for is not None for spec in compiled.definition.atoms)
         self.until: dict[int, int] = {}
         self.created_at = self.changed_at = 0
 
@@ -76,36 +76,36 @@ class Held:
         version = self.state.version + 1
         evolve(self.state, version, draft.type, draft.facts)
         # A copy of just the bytes: what orjson gives keeps a buffer of 4 KB.
-        self.values.append(None if draft.value is None else bytes(memoryview(draft.value)))
+        self.values.append(None if draft.value is None else b"%b" % draft.value)
         if version == 1:
             self.facts = draft.facts
         return draft
 
-    def load(self, rows: Sequence[StoredRow]) -> None:
+    def load(self, columns: Columns) -> None:
         """Fold what the log holds. The caller moves `head`.
 
         Raises:
-            CorruptLog: the rows do not make a run of this definition.
+            CorruptLog: the records do not make a run of this definition.
         """
-        if not rows or rows[0].type != r.RUN_CREATED:
+        if columns.types[:1] != (r.RUN_CREATED,):
             raise CorruptLog(f"run {self.id}: its stream does not begin with a {r.RUN_CREATED} record")
         # In pieces: many dicts that live at the same time are work for the garbage collector.
-        for start in range(0, len(rows), PIECE):
-            self._fold(rows[start : start + PIECE])
-        self.created_at, self.changed_at = rows[0].occurred_at, rows[-1].occurred_at
+        for start in range(0, len(columns.types), PIECE):
+            self._fold(columns, slice(start, start + PIECE))
+        self.values += columns.values
+        self.created_at, self.changed_at = columns.at(0), columns.at(-1)
         self.inputs = unwrap(self.created["inputs"])
 
-    def _fold(self, rows: Sequence[StoredRow]) -> None:
-        types = [row.type for row in rows]
-        facts = decode_all(types, [row.schema for row in rows], [row.facts for row in rows])
+    def _fold(self, columns: Columns, piece: slice) -> None:
+        types = columns.types[piece]
+        facts = decode_all(types, columns.schemas[piece], columns.facts[piece])
         if not self.facts:
             self.facts = facts[0]
-        fold(self.state, [row.version for row in rows], types, facts)
-        self.values += [row.value for row in rows]
-        if self.bounded:
-            for row, fact in zip(rows, facts, strict=True):
-                if row.type == r.TASK_SUCCESS:
-                    self.succeeded(fact["atom"], row.occurred_at)
+        fold(self.state, columns.versions[piece], types, facts)
+        if self.compiled.definition.bounded:
+            for place, (type, fact) in enumerate(zip(types, facts, strict=True), piece.start):
+                if type == r.TASK_SUCCESS:
+                    self.succeeded(fact["atom"], columns.at(place))
 
     def succeeded(self, atom: int, at: int) -> None:
         """Note until when the atom can be reverted, if that is bounded; `at` is the time of its success."""
@@ -117,10 +117,10 @@ class Held:
         """Whether the time in which the atom can be reverted has passed."""
         return self.now is not None and self.now() > self.until.get(atom, FOREVER)
 
-    def reload(self, rows: Sequence[StoredRow]) -> None:
+    def reload(self, columns: Columns) -> None:
         """Fold anew: what was folded last did not become durable. Whoever reads meanwhile sees one or the other."""
         fresh = Held(self.compiled, self.head, self.now, self.limit)
-        fresh.load(rows)
+        fresh.load(columns)
         self.state, self.values = fresh.state, fresh.values
 
     @property

@@ -11,9 +11,8 @@ from ...store import log
 from ...store.io import Operation
 from ...store.report import Verification
 from ...store.session import Session
-from ...store.shape import StoredRow
 from ...store.verify import verify
-from .taking import look, stored_definition, unknown
+from .taking import look
 from .views import Record, Run
 
 T = TypeVar("T")
@@ -29,15 +28,12 @@ class Looking:
 
     def state(self, run_id: UUID, at: int | datetime | None = None) -> Run:
         """The run as its log says, or said at a version or (by the database's clock) at a time; no code is needed."""
-        return Run(self.perform(lambda: look(run_id, _until(at))))
+        return Run(self.perform(lambda: look(run_id, at)))
 
     def history(self, run_id: UUID, *, from_version: int = 1) -> list[Record]:
         """Every record of the run from a version on, oldest first."""
-        rows = self.perform(lambda: log.read(run_id))
-        if not rows:
-            raise unknown(run_id)
-        definition = self.perform(lambda: stored_definition(rows))
-        return [Record.of(row, definition) for row in rows if row.version >= from_version]
+        definition = self.perform(lambda: look(run_id, 1)).compiled.definition
+        return [Record.of(row, definition) for row in self.perform(lambda: log.read(run_id, from_version))]
 
     def verify(self, run_id: UUID | None = None, *, progress: Callable[[int], object] | None = None) -> Verification:
         """Check the hash chain of one run, or of the whole log; names each record that is not as it was written."""
@@ -51,10 +47,3 @@ class Looking:
         """Perform an operation of the store, on this thread's connection."""
         return self.session.perform(make)
 
-
-def _until(at: int | datetime | None) -> Callable[[StoredRow], bool] | None:
-    if at is None:
-        return None
-    if isinstance(at, datetime):
-        return lambda row: row.recorded_at <= at
-    return lambda row: row.version <= at

@@ -41,7 +41,8 @@ class Owning:
         patience = Patience(self.desk, run_id, steal)
         while True:
             try:
-                return shell.session.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+                with self._reserved(run_id):
+                    return shell.session.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
             except LeaseHeld as error:
                 patience.spend(error)
             time.sleep(PAUSE)
@@ -59,12 +60,15 @@ class Owning:
 
     def go_on(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> None:
         """Go on with a run that was taken over; one that rests, and of which nobody wants anything, stays as it is."""
-        posted = shell.session.perform(lambda: hold.inbox([held.id]))
-        messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
-        if messages or wanted(held, wishes):
-            self.drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
-        else:
-            shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
+        try:
+            posted = shell.session.perform(lambda: hold.inbox([held.id]))
+            messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
+            if messages or wanted(held, wishes):
+                self.drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
+            else:
+                shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
+        finally:
+            self.desk.active.discard(held.id)
 
     # --- asyncio
 
@@ -73,7 +77,8 @@ class Owning:
         patience = Patience(self.desk, run_id, steal)
         while True:
             try:
-                return await aio.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+                with self._reserved(run_id):
+                    return await aio.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
             except LeaseHeld as error:
                 patience.spend(error)
             await asyncio.sleep(PAUSE)
@@ -92,15 +97,32 @@ class Owning:
 
     async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival]) -> None:
         """`go_on` on an event loop."""
-        messages = (await aio.mailbox.look([held.id])).get(held.id, [])
-        if messages or wanted(held, wishes):
-            first = [Recover(), *messages, *wishes]
-            await self.adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
-        else:
-            await aio.perform(lambda: hold.release(held.id, held.head.epoch))
+        try:
+            messages = (await aio.mailbox.look([held.id])).get(held.id, [])
+            if messages or wanted(held, wishes):
+                first = [Recover(), *messages, *wishes]
+                await self.adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
+            else:
+                await aio.perform(lambda: hold.release(held.id, held.head.epoch))
+        finally:
+            self.desk.active.discard(held.id)
+
+    @contextmanager
+    def _reserved(self, run_id: UUID) -> Iterator[None]:
+        """Nobody else in this engine takes the run meanwhile, and once it is taken, until it is let go."""
+        if run_id in self.desk.active:
+            raise _active_here(run_id)
+        self.desk.active.add(run_id)
+        try:
+            yield
+        except BaseException:
+            self.desk.active.discard(run_id)
+            raise
 
     @contextmanager
     def _active(self, held: Held) -> Iterator[None]:
+        if not held.head.version and held.id in self.desk.active:  # a new run, and one was given this id just now
+            raise _active_here(held.id)
         self.desk.active.add(held.id)
         telemetry.emit("run.taken", run=held.id, epoch=held.head.epoch)
         try:
@@ -131,6 +153,10 @@ def wanted(held: Held, wishes: Sequence[Arrival]) -> bool:
     if state.run in SETTLED_RUN and not (state.run is RunState.FAILURE and state.cause == "revert_failure"):
         return may_revert(state) and any(isinstance(wish, Revert) for wish in wishes)
     return True
+
+
+def _active_here(run_id: UUID) -> LeaseHeld:
+    return LeaseHeld(f"run {run_id} is being driven by this very engine; wait for that call to end")
 
 
 def _still_ours(held: Held) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ...codec.compose import unwrap, wrap
-from ...codec.records import decode_facts
+from ...codec.records import decode_all
 from ...codec.values import VALUE_LIMIT, decode, encode
 from ...errors import CorruptLog, LeaseHeld, SagalogError, UnknownRun
 from ...store import hold, log
 from ...store.ids import run_id as new_id
 from ...store.io import Operation
-from ...store.shape import Head, StoredRow
+from ...store.log import Columns
+from ...store.shape import Head
 from ..core import records as r
 from ..core.compile import Compiled
 from ..core.graph import Definition
@@ -82,8 +84,6 @@ def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool) -> Operation[Hel
         UnknownRun. LeaseHeld: its owner is, or may be, alive. DefinitionChanged: its code is not at hand; the run is
         left as it was.
     """
-    if run in desk.active:
-        raise LeaseHeld(f"run {run} is being driven by this very engine; wait for that call to end")
     taken = yield from hold.take(run, desk.worker, steal)
     if isinstance(taken, hold.Held):
         if not hold.gone(taken.worker):
@@ -93,68 +93,60 @@ def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool) -> Operation[Hel
     if taken is None:
         raise unknown(run)
     try:
-        rows = yield from log.read(run)
-        compiled = yield from _code(app, rows)
+        columns = yield from log.read_columns(run)
+        compiled = yield from _code(app, run, columns)
         held = Held(compiled, taken, desk.clock.now, desk.settings.value_limit)
-        held.load(rows)
+        held.load(columns)
         return held
     except SagalogError:
         yield from hold.release(run, taken.epoch)
         raise
 
 
-def look(run: UUID, until: Callable[[StoredRow], bool] | None = None) -> Operation[Held]:
+def look(run: UUID, at: int | datetime | None = None) -> Operation[Held]:
     """Fold a run without owning it, by the definition that the log holds; no code is needed.
 
-    `until` says of a row whether it still counts; the fold ends before the first that does not.
+    `at` is a version, or a time by the database's clock: the fold ends with the last record that was there then.
     """
-    rows = yield from log.read(run)
-    if not rows:
+    columns = yield from log.read_columns(run)
+    if not columns.types:
         raise unknown(run)
-    definition = yield from stored_definition(rows)
-    kept = rows if until is None else _prefix(rows, until)
-    if not kept:
-        raise UnknownRun(f"run {run} did not exist yet: its first record is of version 1, at a later time")
-    held = Held(Compiled(definition, ()), Head(run, rows[-1].version))
+    definition = yield from stored_definition(run, columns)
+    count = (yield from log.count_until(run, at)) if isinstance(at, datetime) else at
+    kept = columns if count is None else columns.upto(max(count, 0))
+    if not kept.types:
+        raise UnknownRun(f"run {run} did not exist yet at {at}")
+    held = Held(Compiled(definition, ()), Head(run, len(columns.types)))
     held.load(kept)
     return held
 
 
-def stored_definition(rows: list[StoredRow]) -> Operation[Definition]:
+def stored_definition(run: UUID, columns: Columns) -> Operation[Definition]:
     """The definition that a run was started with, as it stands in the log."""
-    first = created_facts(rows)
-    body = yield from log.definition(first["definition"])
+    fingerprint = created_facts(run, columns)["definition"]
+    body = yield from log.definition(fingerprint)
     if body is None:
-        raise CorruptLog(f"run {rows[0].stream_id}: its definition {first['definition']} is missing; run `sagalog verify`")
+        raise CorruptLog(f"run {run}: its definition {fingerprint} is missing; run `sagalog verify`")
     return Definition.load(body)
 
 
-def created_facts(rows: list[StoredRow]) -> dict[str, Any]:
+def created_facts(run: UUID, columns: Columns) -> dict[str, Any]:
     """The facts of a run's first record."""
-    first = rows[0]
-    if first.version != 1 or first.type != r.RUN_CREATED:
-        raise CorruptLog(f"stream {first.stream_id} is no run: it begins with {first.type} at version {first.version}")
-    facts: dict[str, Any] = decode_facts(first.facts)
+    if columns.versions[:1] != (1,) or columns.types[0] != r.RUN_CREATED:
+        found = f"{columns.types[0]} at version {columns.versions[0]}" if columns.types else "nothing"
+        raise CorruptLog(f"stream {run} is no run: it begins with {found}")
+    (facts,) = decode_all(columns.types[:1], columns.schemas[:1], columns.facts[:1])
     return facts
 
 
-def _code(app: Sagalog, rows: list[StoredRow]) -> Operation[Compiled]:
-    facts = created_facts(rows)
-    value = rows[0].value
+def _code(app: Sagalog, run: UUID, columns: Columns) -> Operation[Compiled]:
+    facts = created_facts(run, columns)
+    value = columns.values[0]
     arguments = decode(unwrap(value)["arguments"]) if value is not None else {}
     if app.has(facts["definition"]):
         return app.resolve(facts, arguments, None)
-    stored = yield from stored_definition(rows)
+    stored = yield from stored_definition(run, columns)
     return app.resolve(facts, arguments, stored)
-
-
-def _prefix(rows: list[StoredRow], until: Callable[[StoredRow], bool]) -> list[StoredRow]:
-    kept = []
-    for row in rows:
-        if not until(row):
-            break
-        kept.append(row)
-    return kept
 
 
 def unknown(run: UUID | str) -> UnknownRun:

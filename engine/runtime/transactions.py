@@ -86,7 +86,7 @@ def seal(held: Held, open: Open, append: Append) -> tuple[list[Refusal], Aborted
             if isinstance(error, psycopg.Error):
                 raise explain(error, f"run {held.id}: the outcome of a transactional task") from error
             raise
-        held.reload(session.perform(lambda: log.read(held.id)))
+        held.reload(session.perform(lambda: log.read_columns(held.id)))
         return [], _broken_off(held, call, error) if lost else _failed(held, call, error)
     held.aborts.pop(call.atom, None)
     return refusals, None

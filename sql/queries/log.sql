@@ -23,6 +23,16 @@ where stream_id = $1::uuid and version >= $2::bigint
 order by version
 limit $3::bigint
 
+-- name: read_columns
+-- What a run is folded from; `read` has fourteen columns more.
+select version, type, schema_version, timestamptz_send(occurred_at), facts, value
+from sagalog.record
+where stream_id = $1::uuid
+order by version
+
+-- name: count_until
+select count(*) from sagalog.record where stream_id = $1::uuid and recorded_at <= $2::timestamptz
+
 -- name: read_light
 -- What a fold needs, and no more: the values stay where they are.
 select version, uuid_send(record_id), type, schema_version, timestamptz_send(occurred_at), facts, hash

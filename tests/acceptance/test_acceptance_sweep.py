@@ -40,6 +40,8 @@ CASES = [(story, shell) for story in STORIES for shell in SHELLS if story != "wi
 """An operator's revert has one shell only."""
 ENDS = {"succeeds": RunState.SUCCESS, "refused": RunState.REVERTED, "withdrawn": RunState.REVERTED}
 SERVED, NOT_SERVED = "Germany", "Brazil"
+STATEMENTS = 3
+"""With which the transaction of a transactional task ends: back to the writer's role, the append, the commit."""
 OF_THEIR_OWN = ("key", "label", "given", "cancelled")
 """What a result says of its own run or its own call: keys, and whether it was this very call that took effect."""
 
@@ -219,7 +221,7 @@ def rehearse(stage: Stage) -> tuple[int, Picture]:
     commits, outcomes_inside = _commits(stage, saga, before)
     assert points["append.before"] == points["append.after"] == commits
     assert points["call.before"] == points["call.after"] == calls
-    assert points["append.inside"] == outcomes_inside
+    assert points["append.inside"] == STATEMENTS * outcomes_inside
     made = [call for call in books.attempts if call.order_id == saga.order["order_id"]]
     done = [entry for entry in books.entries if entry.order_id == saga.order["order_id"]]
     if stage.story == "withdrawn":  # what the order did before it was withdrawn is not of this process

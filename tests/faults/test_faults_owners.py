@@ -422,3 +422,75 @@ def test_a_killed_process_is_known_to_be_gone_at_once(settings: Settings, tmp_pa
     (tmp_path / "go").touch()
     with Engine.open(settings=patient, app=Sagalog(flows=[flow])) as engine:
         assert engine.resume(run_id, steal=False).state is RunState.SUCCESS
+
+
+def test_one_process_that_resumes_a_run_twice_at_once_drives_it_once(settings: Settings, tmp_path: Path) -> None:
+    flow, run_id = slow_saga(tmp_path), uuid4()
+    with Child(running(settings, flow, run_id)) as owner:
+        until(lambda: calls(tmp_path) == ["first", "slow"])
+        owner.kill()
+    (tmp_path / "go").touch()
+
+    async def scene() -> list[Any]:
+        async with Engine.open(settings=settings, app=Sagalog(flows=[flow])) as engine:
+            ways = [engine.aresume(run_id, steal=False) for _ in range(4)]
+            return await asyncio.gather(*ways, return_exceptions=True)
+
+    ended = asyncio.run(scene())
+    assert {type(one) for one in ended if isinstance(one, BaseException)} <= {LeaseHeld, Fenced}
+    assert [str(one.state) for one in ended if isinstance(one, Run)].count("SUCCESS") >= 1
+    assert calls(tmp_path) == ["first", "slow", "slow", "last"]
+    assert told(settings, run_id).count("run.claimed") == 2
+    assert verified(settings)
+
+
+def test_two_runs_that_are_given_the_same_id_harm_nobody(settings: Settings) -> None:
+    """They would be in one commit, with others beside them."""
+    flow = linear("f").add(*(FunctorTask(_tick, name=f"t{n}") for n in range(2)))
+    run_id = uuid4()
+
+    async def scene() -> list[Any]:
+        async with Engine.open(settings=settings) as engine:
+            ways = [engine.arun(flow, run_id=given) for given in (run_id, None, run_id, None, run_id)]
+            return await asyncio.gather(*ways, return_exceptions=True)
+
+    ended = asyncio.run(scene())
+    assert [type(one).__name__ for one in ended] == ["Run", "Run", "LeaseHeld", "Run", "LeaseHeld"]
+    assert verified(settings)
+
+
+def test_a_run_that_is_fenced_takes_nothing_of_its_neighbours_with_it(settings: Settings, tmp_path: Path) -> None:
+    """Twenty runs share each commit; some of them are stolen. The others do not notice."""
+    flow = linear("f").add(*(FunctorTask(_tick, name=f"t{n}") for n in range(5)))
+    ids = [uuid4() for _ in range(20)]
+    stolen = ids[::4]
+
+    def body(line: Line) -> None:
+        async def scene() -> list[str]:
+            async with Engine.open(settings=settings) as engine:
+                line.say("going")
+                ways = (engine.arun(flow, run_id=run_id) for run_id in ids)
+                ended = await asyncio.gather(*ways, return_exceptions=True)
+                return [str(one.state) if isinstance(one, Run) else type(one).__name__ for one in ended]
+
+        line.say(asyncio.run(scene()))
+
+    with Child(body) as owner:
+        assert owner.next() == "going"
+
+        def stealing(line: Line) -> None:
+            with Engine.open(settings=settings, app=Sagalog(flows=[flow])) as engine:
+                until(lambda: all(engine.find(run_id.hex) for run_id in stolen))
+                line.say([str(engine.resume(run_id, steal=True).state) for run_id in stolen])
+
+        with Child(stealing) as thief:
+            assert thief.next() == ["SUCCESS"] * len(stolen)
+        ended = dict(zip(ids, owner.next(), strict=True))
+    assert {state for run_id, state in ended.items() if run_id not in stolen} == {"SUCCESS"}
+    assert "Fenced" in {ended[run_id] for run_id in stolen}
+    assert {ended[run_id] for run_id in stolen} <= {"Fenced", "SUCCESS"}
+    assert verified(settings)
+
+
+async def _tick() -> None:
+    await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ from sagalog.engine.runtime.engine import Engine
 from sagalog.engine.runtime.transactions import TRIES
 from sagalog.engine.runtime.views import Run
 from sagalog.errors import FlowFailed, StoreUnavailable
+from sagalog.store import transaction
+from sagalog.store.io import Operation
 
 
 def booking(name: str, then: Callable[[Any], object] = lambda conn: None) -> FunctorTask:
@@ -156,7 +159,7 @@ def test_a_serialization_failure_at_commit_runs_the_attempt_again(
         conn.execute("CREATE TABLE tried (n serial)")
         conn.execute(
             """
-            CREATE FUNCTION stumbling() RETURNS trigger LANGUAGE plpgsql AS $$
+            CREATE FUNCTION stumbling() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
             BEGIN
               IF nextval('tried_n_seq') <= 2 THEN
                 RAISE EXCEPTION 'could not serialize access' USING errcode = '40001';
@@ -383,3 +386,68 @@ def test_an_error_of_the_log_itself_is_not_taken_for_the_tasks(
         other.execute("DROP TRIGGER full_up ON sagalog.record")
     assert resume(settings, how, flow, run_id).state is RunState.SUCCESS
     assert business.effects() == ["book"]
+
+
+LEFT_BEHIND = {
+    "SET synchronous_commit = off": "synchronous_commit",
+    "SET LOCAL synchronous_commit = off": "synchronous_commit",
+    "RESET ROLE": "role",
+    "SET default_transaction_isolation = 'serializable'": "default_transaction_isolation",
+    "SET TimeZone = 'Asia/Tokyo'": "TimeZone",
+}
+
+
+@pytest.mark.parametrize("statement", LEFT_BEHIND)
+def test_what_a_task_sets_for_its_session_does_not_outlive_its_transaction(
+    settings: Settings, business: Business, statement: str
+) -> None:
+    """The connection is the engine's: a commit that is acknowledged is on disk (law 4), whoever ran on it before."""
+    seen: list[str] = []
+
+    @task(transactional=True)
+    def sets(context: Context, conn: Any) -> None:
+        conn.execute(statement.encode())
+        write(conn, context.run_id, "sets")
+
+    with Engine.open(settings=settings) as engine:
+        name = LEFT_BEHIND[statement]
+
+        def shown() -> str:
+            row = engine.session.connection.execute(b"SELECT current_setting('%s')" % name.encode()).fetchone()
+            assert row is not None
+            return str(row[0])
+
+        before = shown()
+        commit = transaction.commit
+
+        def watched() -> Operation[None]:
+            seen.append(shown())
+            yield from commit()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(transaction, "commit", watched)
+            engine.run(linear("f").add(sets))
+        assert seen == [before], "while its own outcome is committed"
+        assert shown() == before, "and afterwards"
+
+
+@both
+def test_deferred_triggers_of_the_business_run_with_the_rights_of_the_business(
+    migrated_on: str, tmp_path: Path, how: str
+) -> None:
+    """They come at the end of the transaction, when the engine's own role has appended the outcome already."""
+    with psycopg.connect(migrated_on, autocommit=True) as conn:
+        conn.execute("CREATE TABLE effect (run uuid NOT NULL, task text NOT NULL)")
+        conn.execute("CREATE TABLE audit (task text NOT NULL)")
+        conn.execute(
+            "CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO audit VALUES (NEW.task); RETURN NULL; END $$"
+        )
+        conn.execute(
+            "CREATE CONSTRAINT TRIGGER audits AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION audited()"
+        )
+    settings = Settings(home=tmp_path, database_url=migrated_on)
+    assert run(settings, how, linear("f").add(booking("book"))).state is RunState.SUCCESS
+    with psycopg.connect(migrated_on) as conn:
+        assert conn.execute("SELECT task FROM audit").fetchall() == [("book",)]
