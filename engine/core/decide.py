@@ -160,6 +160,9 @@ def _backward(state: State, room: int) -> Iterator[Step]:
             cause = "revert_failure" if state.stuck else "ask"
             yield Draft(r.RUN_FAILURE, {"cause": cause, "atoms": list(state.stuck or state.asked)})
         return
+    if state.lost:
+        yield from _unknowns(state)
+        return
     undo = state.undo
     while room > 0 and undo is not None and undo.ready:
         atom = -undo.ready[0][1]
@@ -198,7 +201,7 @@ def _succeeded(state: State, input: Succeeded) -> Iterator[Step]:
 def _failed(state: State, input: Failed) -> Iterator[Step]:
     call, classes, value = input
     if call.kind in (PROBE, PROBE_REVERT):
-        yield from _unanswered(state, call)
+        yield from _unanswered(state, call, value)
         return
     type = r.TASK_FAILURE if call.kind == EXECUTE else r.TASK_REVERT_FAILURE
     yield of_atom(type, call.atom, call.execution, call.attempt, value, classes=list(classes))
@@ -239,6 +242,8 @@ def _resume(state: State, input: Resume) -> Iterator[Step]:
         yield Draft(r.RUN_SUSPENDED, {})
     if state.run is U.SUSPENDED:
         yield Draft(r.RUN_REVERTING if state.undo else r.RUN_RUNNING, {"cause": "resumed"})
+    if state.run is U.RUNNING and state.failures:
+        yield from resolve(state)  # what is unknown then is not executed again just to be reverted
     if state.run in (U.RUNNING, U.REVERTING):
         yield from _unknowns(state)
 
@@ -252,7 +257,7 @@ def _unknowns(state: State) -> Iterator[Step]:
     """Ask what can be asked about atoms whose outcome is unknown; stop the run where only a person can tell."""
     atoms, back = state.definition.atoms, state.run is U.REVERTING
     ask = [atom for atom in state.unknown if atoms[atom].recovery == "ASK" and state.cause != "operator"]
-    lost = [atom for atom, task in enumerate(state.task) if task is T.REVERT_UNKNOWN] if back else []
+    lost = list(state.lost) if back else []
     ask += [atom for atom in lost if atoms[atom].revert_recovery == "ASK"]
     if ask:
         yield Draft(r.RUN_FAILURE, {"cause": "ask", "atoms": ask})
@@ -287,19 +292,23 @@ def _probed(state: State, input: Probed) -> Iterator[Step]:
         yield of_atom(r.TASK_SUCCESS, atom, execution, attempt, value, probed=True)
     elif state.run is U.RUNNING:
         yield from _again(state, atom)
-    else:
+    elif state.run is U.REVERTING:
         yield of_atom(r.TASK_REVERTING, atom, execution, 1)
         yield of_atom(r.TASK_REVERTED, atom, execution, 1, outcome="nothing_to_revert", probed=True)
 
 
-def _unanswered(state: State, call: Call) -> Iterator[Step]:
-    """A probe could not tell. Forward, and for a revert, a person has to; a person who reverts has spoken already."""
+def _unanswered(state: State, call: Call, value: bytes | None = None) -> Iterator[Step]:
+    """A probe could not tell (`value`: it raised, described). Forward, and for a revert, a person has to; a person who
+    reverts has spoken already.
+    """
     settled_by_person = call.kind == PROBE and state.run is U.REVERTING and state.cause == "operator"
     if state.run in (U.RUNNING, U.REVERTING) and not settled_by_person:
-        yield Draft(r.RUN_FAILURE, {"cause": "ask", "atoms": [call.atom]})
+        yield Draft(r.RUN_FAILURE, {"cause": "ask", "atoms": [call.atom]}, value)
 
 
 def _suspend(state: State, input: Suspend) -> Iterator[Step]:
+    if state.run is U.PENDING:
+        yield Draft(r.RUN_RUNNING, {})
     if state.run is U.RUNNING:
         yield Draft(r.RUN_SUSPENDING, input.facts, input.value)
 
@@ -309,19 +318,26 @@ def _revert(state: State, input: Revert) -> Iterator[Step]:
         yield Draft(r.RUN_RUNNING, {})
     if state.run is U.SUSPENDING and not state.running:
         yield Draft(r.RUN_SUSPENDED, {})
-    if may_revert(state):
+    if state.run is not U.PENDING and may_revert(state):
         yield Draft(r.RUN_REVERTING, {"cause": "operator", **input.facts}, input.value)
         yield from _stuck_again(state)
 
 
 def may_revert(state: State) -> bool:
-    """Whether a person may ask for the run to be reverted as it is now."""
-    return state.run in (U.RUNNING, U.WAITING, U.SUSPENDED, U.SUCCESS, U.FAILURE)
+    """Whether a person may have the run reverted as it is now."""
+    if state.run is U.SUSPENDING:
+        return not state.running
+    return state.run in (U.PENDING, U.RUNNING, U.WAITING, U.SUSPENDED, U.SUCCESS, U.FAILURE)
+
+
+def may_suspend(state: State) -> bool:
+    """Whether a person may have the run suspended as it is now."""
+    return state.run in (U.PENDING, U.RUNNING)
 
 
 def reverts_left(state: State) -> list[int]:
-    """The atoms that ran and are not reverted, in the order of the definition."""
-    return [atom for atom, task in enumerate(state.task) if task in RAN or task is T.REVERT_FAILURE]
+    """The atoms that ran and are not reverted, in the order of the definition: what a revert needs the code of."""
+    return [atom for atom, task in enumerate(state.task) if task not in (T.PENDING, T.IGNORED, T.REVERTED)]
 
 
 _DECIDERS: dict[type, Callable[[State, Any], Iterator[Step]]] = {

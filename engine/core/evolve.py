@@ -84,7 +84,7 @@ def _leave(state: State, atom: int, allowed: tuple[TaskState, ...], to: TaskStat
     """Move an atom on the less trodden paths: it is taken out of whatever list it stood in."""
     if state.task[atom] not in allowed:
         raise _illegal(state, atom, to)
-    for members in (state.running, state.reverting, state.unknown, state.waiting, state.asked):
+    for members in (state.running, state.reverting, state.unknown, state.waiting, state.lost, state.asked):
         members.pop(atom, None)
     state.stuck.pop(atom, None)
     state.task[atom] = to
@@ -144,7 +144,9 @@ def _task_revert_failure(state: State, facts: Facts) -> None:
 
 
 def _task_revert_unknown(state: State, facts: Facts) -> None:
-    _leave(state, facts["atom"], origins(T.REVERT_UNKNOWN), T.REVERT_UNKNOWN)
+    atom = facts["atom"]
+    _leave(state, atom, origins(T.REVERT_UNKNOWN), T.REVERT_UNKNOWN)
+    state.lost[atom] = None
 
 
 def _run_to(to: RunState) -> Callable[[State, Facts], None]:

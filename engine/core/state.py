@@ -44,6 +44,7 @@ class State:
         revert_result: atom -> version of the record with what its revert returned or raised.
         waits, ready: per node its unmet predecessors; a heap of ranks of the atoms that may start.
         running, reverting, unknown, waiting: atoms in that state, oldest first (dicts, for their order).
+        lost: atoms whose revert was cut short (REVERT_UNKNOWN).
         failures, stuck: atom -> version of its failure (execute), of its failed revert; oldest first.
         asked: atoms about which a person must say something before the run can go on.
         irreversible: atoms whose effect stayed although they were reverted.
@@ -53,7 +54,7 @@ class State:
     """
 
     __slots__ = (
-        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "irreversible", "open", "rank",
+        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "irreversible", "lost", "open", "rank",
         "ready", "reason", "result", "revert_result", "reverting", "run", "running", "stuck", "task", "undo", "unknown",
         "version", "waiting", "waits",
     )  # fmt: skip
@@ -76,6 +77,7 @@ class State:
         self.reverting: dict[int, None] = {}
         self.unknown: dict[int, None] = {}
         self.waiting: dict[int, None] = {}
+        self.lost: dict[int, None] = {}
         self.failures: dict[int, int] = {}
         self.stuck: dict[int, int] = {}
         self.asked: dict[int, None] = {}
@@ -122,7 +124,7 @@ class State:
 
 
 _PLAIN = ("version", "execution", "attempt", "result", "waits", "ready", "open", "cause", "reason")
-_ORDERED = ("running", "reverting", "unknown", "waiting", "asked", "irreversible")
+_ORDERED = ("running", "reverting", "unknown", "waiting", "lost", "asked", "irreversible")
 _MAPS = ("revert_result", "failures", "stuck")
 
 

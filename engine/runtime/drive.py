@@ -24,6 +24,7 @@ from ..core.decide import (
     Suspend,
     decide,
     may_revert,
+    may_suspend,
 )
 from ..core.records import Draft
 from ..core.states import RunState
@@ -64,6 +65,8 @@ def drive(held: Held, first: Sequence[Arrival], capacity: int, already: Sequence
         calls: list[Call] = []
         accepted: list[UUID] = []
         for arrival in arrived:
+            if isinstance(arrival, Message) and _too_early(held, arrival):
+                continue
             input = _accept(held, arrival, drafts, accepted) if isinstance(arrival, Message) else arrival
             if isinstance(input, Probed | Failed):
                 probing -= input.call.kind in (PROBE, PROBE_REVERT)
@@ -91,10 +94,15 @@ def _take(held: Held, input: Input, drafts: list[Draft], calls: list[Call]) -> i
     return probes
 
 
+def _too_early(held: Held, message: Message) -> bool:
+    """A revert of a run that is only on its way to be suspended: it stays in the inbox for whoever takes the run then."""
+    return message.kind == "revert" and held.state.run is RunState.SUSPENDING and not may_revert(held.state)
+
+
 def _accept(held: Held, message: Message, drafts: list[Draft], accepted: list[UUID]) -> Input | None:
     """Take a message into the stream; what it asks for, or nothing when the run is past it (which the record says)."""
     run = held.state.run
-    possible = run is RunState.RUNNING if message.kind == "suspend" else may_revert(held.state)
+    possible = may_suspend(held.state) if message.kind == "suspend" else may_revert(held.state)
     facts = {"message": message.id.hex, "kind": message.kind, "sender": message.sender}
     if not possible:
         facts["refused"] = str(run)

@@ -8,6 +8,7 @@ from sagalog_play import Play, starts
 from sagalog.codec.values import encode
 from sagalog.engine.core.decide import (
     Aborted,
+    Failed,
     Probed,
     Recover,
     Resume,
@@ -318,3 +319,72 @@ def test_a_record_that_the_machine_does_not_allow_is_refused(draft: Draft, said:
     play = begun(linear("f").add(step("a"), step("b")))
     with pytest.raises(CorruptLog, match=said):
         play.fold(draft)
+
+
+def two_unknown(first: Recovery, second: Recovery) -> Play:
+    """Two siblings that were running when their process died."""
+    options = {"probe": lambda: happened()}
+    a = step("a", recovery=first, **(options if first is Recovery.PROBE else {}))
+    b = step("b", recovery=second, **(options if second is Recovery.PROBE else {}))
+    play = begun(unordered("f").add(a, b), capacity=2)
+    play.calls.clear()
+    return play
+
+
+def test_a_suspend_without_an_owner_does_not_lose_a_revert_cut_short() -> None:
+    play = reverting_crashed()
+    told = play.take(Recover(), Suspend({}, None)) + play.advance()
+    assert told == ["task.revert_unknown a", "task.reverting a"]
+    assert play.succeed() == ["task.reverted a", "run.reverted"]
+
+
+def test_what_a_probe_denies_is_not_executed_again_when_a_sibling_has_failed() -> None:
+    play = begun(
+        unordered("f").add(step("a", recovery=Recovery.PROBE, probe=lambda: happened()), step("b")), capacity=2
+    )
+    play.take(Suspend({}, None))
+    lost, failing = play.calls
+    play.calls[:] = [failing]
+    play.fail()
+    assert play.state.run is RunState.SUSPENDING and lost.atom == 0
+    play.calls.clear()
+    told = play.take(Recover(), Resume())
+    assert told == ["task.unknown a", "run.suspended", "run.running", "run.reverting"]
+    assert play.take(Probed(play.next(), "did_not_happen", None)) == ["task.reverting a", "task.reverted a"]
+    assert [call.kind for call in play.calls] == []
+
+
+def test_a_probe_that_answers_after_another_could_not_leaves_the_atom_as_it_is() -> None:
+    play = two_unknown(Recovery.PROBE, Recovery.PROBE)
+    play.take(Recover(), Resume())
+    first, second = play.next(), play.next()
+    assert play.take(Probed(first, "dont_know", None)) == ["run.failure"]
+    assert play.take(Probed(second, "did_not_happen", None)) == []
+    assert play.state.task == [TaskState.UNKNOWN] * 2
+
+
+def test_a_suspend_during_probes_leaves_what_is_unknown_for_later() -> None:
+    play = two_unknown(Recovery.PROBE, Recovery.RERUN)
+    play.take(Recover(), Resume())
+    assert play.take(Suspend({}, None)) == ["run.suspending"]
+    assert play.take(Probed(play.next(), "did_not_happen", None)) + play.advance() == ["run.suspended"]
+    told = play.take(Recover(), Resume())
+    assert told == ["run.running"] and [call.kind for call in play.calls] == ["probe"]
+    assert play.take(Probed(play.next(), "did_not_happen", None)) + play.advance() == [
+        "task.running a",
+        "task.running b",
+    ]
+
+
+def test_a_pending_run_can_be_suspended_and_reverted() -> None:
+    play = Play(linear("f").add(step("a")))
+    assert play.take(Suspend({}, None)) + play.advance() == ["run.running", "run.suspending", "run.suspended"]
+    play = Play(linear("f").add(step("a")))
+    assert play.take(Revert({}, None), Resume()) + play.advance() == ["run.running", "run.reverting", "run.reverted"]
+
+
+def test_a_probe_that_raises_is_described_where_the_run_stops() -> None:
+    play = crashed(recovery=Recovery.PROBE, probe=lambda: happened())
+    play.take(Recover(), Resume())
+    assert play.take(Failed(play.next(), ("ValueError",), b'{"why": 1}')) == ["run.failure"]
+    assert play.records[-1].value == b'{"why": 1}'
