@@ -27,7 +27,12 @@ ExceptionClass: TypeAlias = type[BaseException]
 
 
 class SagalogError(Exception):
-    """Anything that sagalog itself refuses or reports; the base of every error on this page."""
+    """Anything that sagalog itself refuses or reports; the base of every error on this page.
+
+    `run` is the run it is about, where several were gone on with at once.
+    """
+
+    run: UUID | None = None
 
 
 class FlowError(SagalogError):
@@ -143,11 +148,15 @@ class FailureError(SagalogError):
 class FlowFailed(SagalogError):
     """A run ended otherwise than in SUCCESS; `failures` are those of its atoms, in the order they happened.
 
-    `reason` is what a person has to say before it can go on, where that is why.
+    `state` is the one it is in: REVERTED (all that ran was undone), REVERTED_PARTLY or FAILURE. `reason` is what a person
+    has to say before it can go on, where that is why.
     """
 
-    def __init__(self, run_id: UUID, failures: Sequence[Failure], reason: str | None = None) -> None:
-        super().__init__(run_id, tuple(failures), reason)
+    def __init__(
+        self, run_id: UUID, failures: Sequence[Failure], reason: str | None = None, state: str | None = None
+    ) -> None:
+        super().__init__(run_id, tuple(failures), reason, state)
+        self.state = state
         self.run_id = run_id
         self.failures = tuple(failures)
         self.reason = reason
@@ -156,11 +165,12 @@ class FlowFailed(SagalogError):
         lines = [_brief(str(failure)) for failure in self.failures]
         if self.reason:
             lines.insert(0, self.reason)
+        failed = f"failed and is {self.state}" if self.state else "failed"
         if len(lines) == 1:
-            return f"run {self.run_id} failed: {lines[0]}"
+            return f"run {self.run_id} {failed}: {lines[0]}"
         if not lines:
-            return f"run {self.run_id} failed; no atom of it did"
-        return "\n  ".join([f"run {self.run_id} failed:", *lines])
+            return f"run {self.run_id} {failed}; no atom of it did"
+        return "\n  ".join([f"run {self.run_id} {failed}:", *lines])
 
 
 @attrs.frozen

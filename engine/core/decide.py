@@ -19,7 +19,7 @@ from . import records as r
 from .records import Draft, of_atom
 from .resolution import resolve
 from .state import State
-from .states import RAN, RunState, TaskState
+from .states import RunState, TaskState
 
 EXECUTE, REVERT, PROBE, PROBE_REVERT = "execute", "revert", "probe", "probe_revert"
 HAPPENED, DID_NOT_HAPPEN, DONT_KNOW = "happened", "did_not_happen", "dont_know"
@@ -170,8 +170,9 @@ def _backward(state: State, room: int) -> Iterator[Step]:
         yield from steps
         room -= isinstance(steps[-1], Call)
     if undo is not None and not undo.ready and not state.reverting and not state.unknown:
-        if state.irreversible:
-            yield Draft(r.RUN_REVERTED_PARTLY, {"atoms": list(state.irreversible)})
+        stayed = [atom for atom, outcome in state.outcome.items() if outcome == "not_revertible"]
+        if stayed:
+            yield Draft(r.RUN_REVERTED_PARTLY, {"atoms": stayed})
         else:
             yield Draft(r.RUN_REVERTED, {})
 

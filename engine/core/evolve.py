@@ -130,8 +130,7 @@ def _task_reverted(state: State, facts: Facts) -> None:
     atom = facts["atom"]
     _leave(state, atom, _TO_REVERTED, T.REVERTED)
     state.revert_result[atom] = state.version
-    if facts["outcome"] == "not_revertible":
-        state.irreversible[atom] = None
+    state.outcome[atom] = "undeclared" if facts.get("undeclared") else facts["outcome"]
     if state.undo is not None and not state.undo.waits[atom]:
         reach(state, state.undo, atom)
 

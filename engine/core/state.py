@@ -47,14 +47,14 @@ class State:
         lost: atoms whose revert was cut short (REVERT_UNKNOWN).
         failures, stuck: atom -> version of its failure (execute), of its failed revert; oldest first.
         asked: atoms about which a person must say something before the run can go on.
-        irreversible: atoms whose effect stayed although they were reverted.
+        outcome: atom -> what its revert came to: reverted, nothing_to_revert, undeclared, not_revertible.
         open: atoms that are not settled yet.
         cause, reason: why the run is in the state it is in, and the version of the record with the reason (0: none).
         undo: the counters of the way back, once there is one.
     """
 
     __slots__ = (
-        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "irreversible", "lost", "open", "rank",
+        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "lost", "open", "outcome", "rank",
         "ready", "reason", "result", "revert_result", "reverting", "run", "running", "stuck", "task", "undo", "unknown",
         "version", "waiting", "waits",
     )  # fmt: skip
@@ -81,7 +81,7 @@ class State:
         self.failures: dict[int, int] = {}
         self.stuck: dict[int, int] = {}
         self.asked: dict[int, None] = {}
-        self.irreversible: dict[int, None] = {}
+        self.outcome: dict[int, str] = {}
         self.open = count
         self.cause = ""
         self.reason = 0
@@ -124,8 +124,8 @@ class State:
 
 
 _PLAIN = ("version", "execution", "attempt", "result", "waits", "ready", "open", "cause", "reason")
-_ORDERED = ("running", "reverting", "unknown", "waiting", "lost", "asked", "irreversible")
-_MAPS = ("revert_result", "failures", "stuck")
+_ORDERED = ("running", "reverting", "unknown", "waiting", "lost", "asked")
+_MAPS = ("revert_result", "failures", "stuck", "outcome")
 
 
 def initial(definition: Definition) -> State:

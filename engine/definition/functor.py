@@ -94,6 +94,8 @@ class FunctorTask(Task):
         if len(args) == 1 and not kwargs and callable(args[0]):
             if known is not None:
                 raise FlowError(f"task {self.name!r} has a {kind} already: {function_name(known)}")
+            global _declared
+            _declared += 1
             undoing = (*self._undoing[:place], args[0], *self._undoing[place + 1 :])
             self._plan = plan_of(self.name, Functions(self._execute, *undoing), self._plan.options)
             self._undoing = undoing
@@ -107,6 +109,14 @@ class FunctorTask(Task):
         other = copy(self)
         other.name = checked_name("task", name)
         return other
+
+
+_declared = 0
+
+
+def declared() -> int:
+    """How many functions have been declared by decorators so far: what was compiled before the last may lack it."""
+    return _declared
 
 
 class MapFunctorTask(Task):

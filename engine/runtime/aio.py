@@ -87,19 +87,19 @@ class Aio:
             return await self._call_inside(held, call)
         if is_async(held, call):
             return await ainvoke(stages(held, call)), None
-        return await self.threads.run(partial(invoke, stages(held, call), self._wait)), None
+        return await self.threads.call(partial(invoke, stages(held, call), self._wait)), None
 
     async def _call_inside(self, held: Held, call: Call) -> Arrived:
         await self.slots.acquire()
         session = self.spare.pop() if self.spare else self.desk.session()
-        work = self.inside.run(partial(call_inside, session, held, call, self._wait))
+        job = self.inside.submit(partial(call_inside, session, held, call, self._wait))
         open: Open | None = None
         try:
-            outcome, open = await asyncio.shield(work)
+            outcome, open = await asyncio.shield(job.future)
             return outcome, open
         except asyncio.CancelledError:
-            await asyncio.wait([work])
-            session.close()  # rolls back what the code has written
+            if await self.inside.settled(job):
+                session.close()  # rolls back what the code has written
             raise
         finally:
             if open is None:
@@ -122,12 +122,8 @@ class Aio:
                 await self.writer.withdraw(append)  # the run may be let go only when nothing more can come of it
                 raise
         else:
-            work = self.inside.run(partial(seal, held, open, append))
             try:
-                refusals, broken = await asyncio.shield(work)
-            except asyncio.CancelledError:
-                await asyncio.gather(work, return_exceptions=True)  # until then its thread uses the session
-                raise
+                refusals, broken = await self.inside.call(partial(seal, held, open, append))
             finally:
                 self._give_back(open.session)
         if broken is None:
@@ -135,14 +131,17 @@ class Aio:
             announce("append.after", held, turn)
         return broken
 
+    def _wait(self, coroutine: Any) -> Any:
+        """Have the loop run a coroutine, from a thread. What it raises is raised there, and never ends the loop."""
+        result, error = asyncio.run_coroutine_threadsafe(_caught(coroutine), self.loop).result()
+        if error is not None:
+            raise error
+        return result
+
     def abandon_transaction(self, open: Open) -> None:
         """Roll an open transaction back: its run has left this process."""
         open.session.close()
         self._give_back(open.session)
-
-    def _wait(self, coroutine: Any) -> Any:
-        """Have the loop run a coroutine, from a thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     async def close(self) -> None:
         """Finish the flushes under way and give the connections back."""
@@ -161,6 +160,15 @@ class Aio:
             # Closing a connection waits for nothing, so it needs no loop either.
             with contextlib.suppress(StopIteration):
                 connected.close().send(None)
+
+
+async def _caught(coroutine: Any) -> tuple[Any, BaseException | None]:
+    try:
+        return await coroutine, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a SystemExit would end the loop
+        return None, error
 
 
 def open_aio(desk: Desk, url: str) -> Aio:
@@ -200,13 +208,14 @@ class Pool:
 class Flight:
     """The calls of one run that are under way, and what has landed since the drive was last asked."""
 
-    __slots__ = ("_calls", "_event", "_held", "_landed", "_shell", "_tasks")
+    __slots__ = ("_event", "_held", "_landed", "_pending", "_shell", "_tasks")
 
     def __init__(self, shell: Aio, held: Held) -> None:
         self._shell = shell
         self._held = held
         self._tasks: set[asyncio.Task[None]] = set()
         self._landed: list[Arrived | BaseException] = []
+        self._pending: list[Call] = []
         self._event = asyncio.Event()
 
     def wake(self) -> None:
@@ -215,6 +224,11 @@ class Flight:
 
     async def next(self, calls: list[Call]) -> tuple[list[Arrival], Open | None]:
         """Start `calls`, then wait for outcomes or messages. An outcome with an open transaction comes alone."""
+        mailbox, run = self._shell.mailbox, self._held.id
+        self._pending += calls
+        if not self._landed and mailbox.has(run):
+            return [*mailbox.take(run)], None  # before anything else begins
+        calls, self._pending = self._pending, []
         if len(calls) == 1 and not self._tasks and not self._landed:
             self._landed.append(await self._shell.call(self._held, calls[0]))
         else:
@@ -222,7 +236,7 @@ class Flight:
                 task = asyncio.create_task(self._fly(call))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        while not self._landed and not self._shell.mailbox.has(self._held.id):
+        while not self._landed and not mailbox.has(run):
             self._event.clear()
             await self._event.wait()
         return self._deliver()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ...codec.values import encode
-from ...errors import DefinitionChanged, FlowError
+from ...errors import DefinitionChanged, FlowError, SagalogError
 from ..core.compile import Compiled, compile
 from ..core.graph import Definition, diff
 from ..definition import Atom, Flow
+from ..definition.functor import declared
 
 Factory = Callable[..., Flow]
 
@@ -30,10 +32,11 @@ class Sagalog:
 
     def __init__(self, flows: Iterable[Flow | Atom | Factory] = (), *, name: str | None = None) -> None:
         self.name = name
-        self._compiled: dict[int, tuple[Flow | Atom, int, Compiled]] = {}
+        self._compiled: WeakKeyDictionary[Flow | Atom, tuple[tuple[int, int], Compiled]] = WeakKeyDictionary()
         self._by_print: dict[str, Compiled] = {}
         self._newest: dict[str, Compiled] = {}
         self._factories: dict[str, Factory] = {}
+        self._made: dict[tuple[str, bytes], Compiled] = {}
         for flow in flows:
             self.add(flow)
 
@@ -54,53 +57,85 @@ class Sagalog:
         """Call a factory, which joins the App, for a flow of its own."""
         name = factory_name(factory)
         self._factories[name] = factory
-        made = factory(**arguments)
+        try:
+            made = factory(**arguments)
+        except SagalogError:
+            raise
+        except Exception as error:
+            given = ", ".join(f"{key}={value!r:.80}" for key, value in arguments.items())
+            raise FlowError(f"the factory {name}({given}) raised {type(error).__name__}: {error}") from error
         if not isinstance(made, Flow | Atom):
             raise FlowError(f"the factory {name!r} must return a flow; it returned {type(made).__name__}")
         return Made(name, dict(arguments), made)
 
-    def compiled(self, flow: Flow | Atom) -> Compiled:
-        """The flow's graph and code; compiled once, and again when the flow has been added to."""
-        changes = flow.changes if isinstance(flow, Flow) else 0
-        known = self._compiled.get(id(flow))
-        if known is not None and known[1] == changes:
-            return known[2]
-        compiled = compile(flow, encode_inject)
-        self._compiled[id(flow)] = (flow, changes, compiled)
+    def compiled(self, flow: Flow | Atom | Made) -> Compiled:
+        """The flow's graph and code; compiled once, and again when the flow or a task has been added to."""
+        if isinstance(flow, Made):
+            return self._compile(flow.flow)
+        compiled = self._compile(flow)
         self._by_print[compiled.definition.fingerprint] = compiled
         self._newest[compiled.definition.name] = compiled
         return compiled
 
-    def has(self, fingerprint: str) -> bool:
-        """Whether the code of exactly this definition is at hand."""
-        return fingerprint in self._by_print
+    def _compile(self, flow: Flow | Atom) -> Compiled:
+        state = (flow.changes if isinstance(flow, Flow) else 0, declared())
+        known = self._compiled.get(flow)
+        if known is not None and known[0] == state:
+            return known[1]
+        compiled = compile(flow, encode_inject)
+        self._compiled[flow] = (state, compiled)
+        return compiled
 
-    def resolve(self, facts: Mapping[str, Any], arguments: Mapping[str, Any], stored: Definition | None) -> Compiled:
-        """The code for a run that was created with `facts`; `stored` is its definition from the log, None if `has` it.
+    def candidate(self, facts: Mapping[str, Any], arguments: Mapping[str, Any]) -> Compiled:
+        """The code for a run that was created with `facts`: exactly its definition if that is here, else what now bears
+        its name. A factory's flow is made again from the run's own arguments, which its code may hold.
 
         Raises:
-            DefinitionChanged: the App has no flow of that name, or only others than the one the run was started with.
+            DefinitionChanged: the App has no flow or factory of that name.
         """
-        fingerprint, name = facts["definition"], facts["flow"]
-        known = self._by_print.get(fingerprint)
-        if known is not None:
-            return known
-        factory = facts.get("factory")
-        if factory is not None and factory in self._factories:
-            compiled = self.compiled(self.make(self._factories[factory], arguments).flow)
-        elif name in self._newest and factory is None:
-            compiled = self._newest[name]
-        else:
-            have = ", ".join([*self._newest, *(f"{factory}()" for factory in self._factories)]) or "none"
-            wanted = f"the factory {factory!r}" if factory else f"the flow {name!r}"
-            raise DefinitionChanged(f"{wanted} is not in the App, which has: {have}; give one that does (--app MODULE:OBJ)")
-        if compiled.definition.fingerprint != fingerprint:
-            lines = "\n  ".join(diff(stored, compiled.definition)) if stored else "its fingerprint differs"
+        name, factory = facts["flow"], facts.get("factory")
+        if factory is None:
+            found = self._by_print.get(facts["definition"]) or self._newest.get(name)
+            if found is not None:
+                return found
+        elif factory in self._factories:
+            key = (factory, encode(dict(arguments), path="arguments", limit=None))
+            if key not in self._made:
+                self._made[key] = self.compiled(self.make(self._factories[factory], arguments))
+            return self._made[key]
+        have = ", ".join([*self._newest, *(f"{factory}()" for factory in self._factories)]) or "none"
+        wanted = f"the factory {factory!r}" if factory else f"the flow {name!r}"
+        raise DefinitionChanged(f"{wanted} is not in the App, which has: {have}; give one that does (--app MODULE:OBJ)")
+
+
+def changed(stored: Definition, now: Definition) -> DefinitionChanged:
+    """The error for a run whose flow is another now."""
+    lines = "\n  ".join(diff(stored, now))
+    return DefinitionChanged(
+        f"flow {stored.name!r} is not the one this run was started with:\n  {lines}\n"
+        "resume it with the code it was started with; an App may hold several versions of a flow"
+    )
+
+
+def for_revert(stored: Definition, now: Compiled, atoms: Sequence[int]) -> Compiled:
+    """Code enough to revert `atoms` of a run that was started with another definition: those of the same name and version.
+
+    Raises:
+        DefinitionChanged: an atom that has to be reverted is not there any more, or in another version.
+    """
+    there = {spec.name: (spec, task) for spec, task in zip(now.definition.atoms, now.atoms, strict=True)}
+    code: list[Any] = [None] * len(stored.atoms)
+    for atom in atoms:
+        spec = stored.atoms[atom]
+        other, task = there.get(spec.name, (None, None))
+        if other is None or other.version != spec.version or other.compensation != spec.compensation:
+            found = "it is not there" if other is None else f"it has version {other.version!r}, {other.compensation}"
             raise DefinitionChanged(
-                f"flow {name!r} is not the one this run was started with:\n  {lines}\n"
-                "resume it with the code it was started with; an App may hold several versions of a flow"
+                f"flow {stored.name!r}: task {spec.name!r} of version {spec.version!r} ({spec.compensation}) has to be "
+                f"reverted; {found} in the code at hand; revert with the code that this run was started with"
             )
-        return compiled
+        code[atom] = task
+    return Compiled(stored, tuple(code))
 
 
 def factory_name(factory: Factory) -> str:

@@ -76,12 +76,15 @@ def own_outcome(held: Held, atom: int) -> Any:
     return None if data is None else decode(data)
 
 
-def failure_at(held: Held, version: int, atom: int, kind: str = EXECUTE) -> Failure:
-    """The failure that the record at `version` describes, with the exception itself while this process has it."""
+def failure_at(held: Held, version: int, atom: int, kind: str = EXECUTE, alive: bool = False) -> Failure:
+    """The failure that the record at `version` describes; `alive`: with the exception itself, if this process has it.
+
+    Inside a flow it is only ever described (law 8): a resumed run could not hand out what a live one did.
+    """
     data = held.values[version]
     failure = GONE if data is None else Failure.from_data(decode(data))
     name = held.compiled.definition.atoms[atom].name
-    return attrs.evolve(failure, atom=name, exception=held.live.get((atom, kind)))
+    return attrs.evolve(failure, atom=name, exception=held.live.get((atom, kind)) if alive else None)
 
 
 def flow_failures(held: Held) -> dict[str, Failure]:

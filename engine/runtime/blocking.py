@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...errors import SagalogError
@@ -45,14 +46,18 @@ class Blocking:
             while True:
                 broken = self._commit(held, turn, open)
                 open = None
-                if broken is None:
-                    if turn.last:
-                        return
-                    queue.extend(turn.calls)
-                    outcome, open = self._call(held, queue.popleft())
-                else:
-                    outcome = broken
-                turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
+                if broken is not None:
+                    turn = drive.send([broken])
+                    continue
+                if turn.last:
+                    return
+                queue.extend(turn.calls)
+                messages = self._messages(held)
+                if messages:
+                    turn = drive.send(messages)
+                    continue
+                outcome, open = self._call(held, queue.popleft())
+                turn = drive.send([outcome])
         except SagalogError:
             raise
         except BaseException:
@@ -93,10 +98,16 @@ class Blocking:
         posted = self.session.perform(lambda: hold.inbox([held.id]))
         return [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
 
-    def _wait(self, awaitable: Any) -> Any:
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner.run(awaitable)
+    def _wait(self, coroutine: Any) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if self._runner is None:
+                self._runner = asyncio.Runner()
+            return self._runner.run(coroutine)
+        # The caller is itself on a loop, which is blocked meanwhile (a notebook's, say): another thread has none.
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(asyncio.run, coroutine).result()
 
     def close(self) -> None:
         """End the private loop, if there was one."""

@@ -10,12 +10,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from ... import telemetry
 from ...codec.values import encode
-from ...errors import Failure, class_names
+from ...errors import Failure, FlowError, class_names
 from ..core.decide import EXECUTE, HAPPENED, PROBE_REVERT, REVERT, Call, Expired, Failed, Probed, Succeeded
 from ..definition.context import Context
 from ..definition.probes import ProbeAnswer
@@ -27,6 +29,9 @@ Outcome = Succeeded | Failed | Probed | Expired
 Stages = Generator[Callable[[], Any], Any, Outcome]
 LEAVE = (KeyboardInterrupt, asyncio.CancelledError)
 """What is not a failure of the task: the run stays as it is, resumable, and the exception goes on to the caller."""
+
+CURRENT: ContextVar[UUID | None] = ContextVar("sagalog_run", default=None)
+"""The run whose task is executed here."""
 
 _log = logging.getLogger("sagalog.task")
 
@@ -84,6 +89,8 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
     task: Task = held.compiled.atoms[call.atom]
     if telemetry.heard():
         telemetry.emit("call.before", **_facts(held, call))
+    outer = CURRENT.get()
+    CURRENT.set(held.id)
     try:
         if call.kind == REVERT and held.expired(call.atom):
             return Expired(call)
@@ -104,6 +111,7 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
             raise
         return _failed(held, call, task, error)
     finally:
+        CURRENT.set(outer)
         if telemetry.heard():
             telemetry.emit("call.after", **_facts(held, call))
 
@@ -137,6 +145,10 @@ def _context(held: Held, call: Call, task: Task) -> Context:
 
 
 def _outcome(held: Held, call: Call, result: Any) -> Outcome:
+    if call.kind == EXECUTE:
+        for name, key in held.compiled.definition.atoms[call.atom].saves:
+            if key is not None:
+                _check_provided(result, name, key)
     if call.kind in (EXECUTE, REVERT):
         return Succeeded(call, encode(result, path="result", limit=held.limit))
     if not isinstance(result, ProbeAnswer):
@@ -147,6 +159,18 @@ def _outcome(held: Held, call: Call, result: Any) -> Outcome:
         )
     happened = result.answer == HAPPENED
     return Probed(call, result.answer, encode(result.value, path="probe", limit=held.limit) if happened else None)
+
+
+def _check_provided(result: Any, name: str, key: int | str) -> None:
+    """A result lacks what the task is declared to provide: that is its failure, not that of whoever asks for it."""
+    if isinstance(result, list | tuple) and type(key) is int and key < len(result):
+        return
+    if isinstance(result, dict) and type(key) is str and key in result:
+        return
+    found = f"a {type(result).__name__}"
+    if isinstance(result, list | tuple | dict):
+        found += f" of {len(result)}"
+    raise FlowError(f"the task provides {name!r} as item {key!r} of its result, which is {found}")
 
 
 def _failed(held: Held, call: Call, task: Task, error: BaseException) -> Failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -23,7 +24,7 @@ class Desk:
     `active` the runs that are being driven by this engine just now.
     """
 
-    __slots__ = ("active", "actor", "clock", "session", "settings", "stored", "worker")
+    __slots__ = ("active", "actor", "clock", "lock", "session", "settings", "stored", "worker")
 
     def __init__(
         self, settings: Settings, clock: Clock, actor: str, worker: UUID, session: Callable[[], Session]
@@ -35,6 +36,7 @@ class Desk:
         self.worker = worker
         self.stored: set[str] = set()
         self.active: set[UUID] = set()
+        self.lock = threading.Lock()
 
     def append(self, held: Held, turn: Turn) -> Append:
         """The turn as the store takes it: behind the run's head; the run is let go with its last turn."""
@@ -73,14 +75,18 @@ class Desk:
         """
         for refusal in refusals:
             if refusal.stream_id == held.id:
-                raise refused(refusal)
+                raise refused(refusal, creating=append.head.version == 0)
         if append.definitions:
             self.stored.add(held.compiled.definition.fingerprint)
 
 
-def refused(refusal: Refusal) -> Conflict | Fenced:
-    """The store's refusal as an error that names the run and what to do."""
+def refused(refusal: Refusal, creating: bool) -> Conflict | Fenced:
+    """The store's refusal as an error that names the run and what to do; `creating`: the run was to be made."""
     run = f"run {refusal.stream_id}"
+    if refusal.status == "rejected":
+        return Conflict(f"{run}: the database does not take its records: {refusal.detail}")
+    if creating and refusal.status != "claimed":
+        return Conflict(f"there is already a {run}; take another id, or look at it with `sagalog show`")
     if refusal.status == "fenced":
         return Fenced(
             f"{run}: another process took it over (epoch {refusal.epoch}); this one has written nothing since and "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,9 +13,10 @@ from uuid import UUID, uuid4
 
 from ...codec.values import encode
 from ...config import Settings
-from ...errors import FlowFailed, LeaseHeld, SagalogError
+from ...errors import FlowFailed, LeaseHeld, SagalogError, UsageError
 from ...projections import runs as runs_projection
 from ...store import hold, log
+from ...store.ids import run_id as new_id
 from ...store.server import embedded
 from ...store.session import Session
 from ..core.decide import Resume, Revert, Suspend
@@ -22,6 +24,7 @@ from ..core.states import SETTLED_RUN, RunState
 from .aio import Aio, open_aio
 from .app import Sagalog
 from .blocking import Blocking
+from .calls import CURRENT
 from .clock import Clock, SystemClock
 from .desk import Desk, KeyTaken, refused
 from .held import Held
@@ -29,11 +32,12 @@ from .lease import Lease
 from .looking import Looking
 from .opening import connected, offset
 from .owning import Owning
-from .taking import Order
+from .taking import Order, as_id, look
 from .views import Run
 
 UNFINISHED = (RunState.PENDING, RunState.RUNNING, RunState.WAITING, RunState.SUSPENDING, RunState.REVERTING)
 """States in which a run is somebody's work. A suspended one waits for a person."""
+AT_REST = (RunState.SUSPENDED,)
 FAILED = (RunState.REVERTED, RunState.REVERTED_PARTLY, RunState.FAILURE, RunState.ABANDONED)
 
 
@@ -45,7 +49,7 @@ class SeveralErrors(SagalogError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"  {error}" for error in self.errors)])
+        return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"{e.run}: {e}" for e in self.errors)])
 
 
 ASKED = 10.0
@@ -63,14 +67,13 @@ class Engine(Looking):
         self.app = app
         self._lease = Lease(self._session, settings.lease)
         self._local = threading.local()
-        self._shells: list[Blocking] = []
+        self._shells: list[list[Blocking]] = []
         self._aios: dict[asyncio.AbstractEventLoop, Aio] = {}
         self._desk = Desk(
             settings, clock or SystemClock(offset(first)), actor, self._lease.worker, self._session
         )
         self._owning = Owning(self._desk, app)
-        self._local.shells = [Blocking(first, self._desk)]
-        self._shells.extend(self._local.shells)
+        self._of_thread().append(Blocking(first, self._desk))
 
     @classmethod
     def open(
@@ -90,6 +93,8 @@ class Engine(Looking):
         Raises:
             UsageError: no URL and no embedded server. StoreUnavailable. SchemaMismatch: run `sagalog init` first.
         """
+        if app is not None and not isinstance(app, Sagalog):
+            raise UsageError(f"app must be a Sagalog(flows=[…]); found {type(app).__name__}; for flows use flows=[…]")
         settings = settings or Settings.load()
         given = url or settings.database_url
         url = given or embedded(settings.home)
@@ -113,19 +118,22 @@ class Engine(Looking):
     ) -> Run:
         """Run a flow (or one that `Sagalog.make` made) to its end, on this thread.
 
-        `inputs` is {name: value}. With a `key` that a run already has, that run goes on instead.
+        `inputs` is {name: value}. With a `key` that a run of the same flow and inputs already has, that run goes on
+        instead; one that somebody has suspended is left so.
 
         Raises:
-            FlowFailed: it ended otherwise than in SUCCESS (not with `raises=False`). FlowError, NotStorable: before
-            anything has run.
+            FlowFailed: something failed (not with `raises=False`). FlowError, NotStorable: before anything has run.
+            Conflict: the key is that of another flow or other inputs, or the id is taken.
         """
         order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
         self._lease.ensure()
         held, drafts = order.held(self._desk, owned=True)
         try:
-            self._owning.drive(self._shell, held, [Resume()], drafts)
+            self._owning.begin(self._shell, held, drafts)
         except KeyTaken as taken:
-            return self.resume(taken.holder, raises=raises)
+            holder = taken.holder
+            picture = order.same(self.perform(lambda: look(holder)))
+            return picture if picture.state in AT_REST else self.resume(holder, raises=raises)
         return _finished(held, raises)
 
     async def arun(
@@ -143,9 +151,11 @@ class Engine(Looking):
         aio = await self._aio()
         held, drafts = order.held(self._desk, owned=True)
         try:
-            await self._owning.adrive(aio, held, [Resume()], drafts)
+            await self._owning.abegin(aio, held, drafts)
         except KeyTaken as taken:
-            return await self.aresume(taken.holder, raises=raises)
+            holder = taken.holder
+            picture = order.same(await aio.perform(lambda: look(holder)))
+            return picture if picture.state in AT_REST else await self.aresume(holder, raises=raises)
         return _finished(held, raises)
 
     def start(
@@ -160,6 +170,10 @@ class Engine(Looking):
         """Make a run and leave it PENDING, for `resume` or a worker; the run that has `key` if there is one."""
         ids = self.start_many([self.order(flow, inputs, run_id=run_id, key=key, tags=tags)])
         return self.state(ids[0])
+
+    def new_id(self) -> UUID:
+        """An id for a run that is made later: a UUIDv7 of database time."""
+        return new_id(self._desk.clock.now())
 
     def order(
         self,
@@ -183,13 +197,13 @@ class Engine(Looking):
         for held, _ in made:
             refusal = taken.get(held.id)
             if refusal is not None and refusal.status != "claimed":
-                raise refused(refusal)
+                raise refused(refusal, creating=True)
             ids.append(held.id if refusal is None or refusal.holder is None else refusal.holder)
         return ids
 
     # --- going on, going back -------------------------------------------------------------------------------------
 
-    def resume(self, run_id: UUID, *, raises: bool = True, steal: bool | None = None) -> Run:
+    def resume(self, run_id: UUID | str, *, raises: bool = True, steal: bool | None = None) -> Run:
         """Go on with a run whose owner is gone, that was suspended, or whose revert failed; a settled one stays as it is.
 
         If its owner may be alive this waits for the lease to run out, at most its length; `steal=False` does not
@@ -198,13 +212,15 @@ class Engine(Looking):
         Raises:
             LeaseHeld, UnknownRun, DefinitionChanged, Fenced. FlowFailed, as `run`.
         """
+        run_id = as_id(run_id)
         self._lease.ensure()
         held = self._owning.take(self._shell, run_id, steal)
         self._owning.go_on(self._shell, held, [Resume()])
         return _finished(held, raises)
 
-    async def aresume(self, run_id: UUID, *, raises: bool = True, steal: bool | None = None) -> Run:
+    async def aresume(self, run_id: UUID | str, *, raises: bool = True, steal: bool | None = None) -> Run:
         """`resume` on this event loop."""
+        run_id = as_id(run_id)
         aio = await self._aio()
         held = await self._owning.atake(aio, run_id, steal)
         await self._owning.ago_on(aio, held, [Resume()])
@@ -222,7 +238,20 @@ class Engine(Looking):
         self, ids: Sequence[UUID], *, concurrency: int = 64, done: Callable[[Run | LeaseHeld], object] | None = None
     ) -> list[Run]:
         """`resume_all` for these runs. What a run raises that is no failure of its own is raised when all have ended."""
-        return asyncio.run(self._resume_these(ids, concurrency, done or (lambda run: None)))
+        return asyncio.run(self._closing_resume(ids, concurrency, done or (lambda run: None)))
+
+    async def aresume_all(self, *, concurrency: int = 64) -> list[Run]:
+        """`resume_all` on this event loop."""
+        ids = [row.run_id for row in await asyncio.to_thread(self.rows, states=UNFINISHED)]
+        return await self._resume_these(ids, concurrency, lambda run: None)
+
+    async def _closing_resume(
+        self, ids: Sequence[UUID], concurrency: int, done: Callable[[Run | LeaseHeld], object]
+    ) -> list[Run]:
+        try:
+            return await self._resume_these(ids, concurrency, done)
+        finally:
+            await self._close_aio()
 
     async def _resume_these(
         self, ids: Sequence[UUID], concurrency: int, done: Callable[[Run | LeaseHeld], object]
@@ -239,36 +268,51 @@ class Engine(Looking):
                 except LeaseHeld as held:
                     done(held)
                 except SagalogError as error:
+                    error.run = run_id
                     errors.append(error)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for run_id in ids:
-                    group.create_task(one(run_id))
-        finally:
-            await self._close_aio()
+        async with asyncio.TaskGroup() as group:
+            for run_id in ids:
+                group.create_task(one(run_id))
         if errors:
             raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
         return rested
 
-    def revert(self, run_id: UUID, *, reason: str, by: str | None = None) -> Run:
+    def revert(self, run_id: UUID | str, *, reason: str, by: str | None = None) -> Run:
         """Compensate a run: everything that ran is undone, also long after the end. `reason` and `by` are kept, erasable.
 
         If another process has the run it is asked to, through the inbox, and this waits until the run has come to rest.
 
+        The code is needed of what ran, in the version that ran. Look at the state of the run that comes back: a revert that
+        failed makes it FAILURE and raises nothing here.
+
         Raises:
-            LeaseHeld never; UnknownRun, DefinitionChanged, Fenced as `resume`.
+            UnknownRun, Fenced. DefinitionChanged: a task that has to be reverted is not there in its version.
         """
         return self._ask(run_id, "revert", Revert, encode({"reason": reason, "by": by}, path="reason"), wait=None)
 
-    def suspend(self, run_id: UUID, *, reason: str | None = None) -> Run:
+    async def arevert(self, run_id: UUID | str, *, reason: str, by: str | None = None) -> Run:
+        """`revert` for callers on an event loop; it runs in a thread, reverts that are `async def` on a loop of that."""
+        return await asyncio.to_thread(self.revert, run_id, reason=reason, by=by)
+
+    async def asuspend(self, run_id: UUID | str, *, reason: str | None = None) -> Run:
+        """`suspend` for callers on an event loop."""
+        return await asyncio.to_thread(self.suspend, run_id, reason=reason)
+
+    def suspend(self, run_id: UUID | str, *, reason: str | None = None) -> Run:
         """Let what runs finish and start nothing new; `resume` goes on. Through the inbox if another process has the run.
 
-        Waits up to ten seconds for the owner; the run is then still SUSPENDING if a task takes longer.
+        Waits up to ten seconds for the owner, who looks into the inbox when a task has ended; the run may then still be
+        RUNNING or SUSPENDING.
         """
         return self._ask(run_id, "suspend", Suspend, encode({"reason": reason, "by": None}, path="reason"), wait=ASKED)
 
-    def _ask(self, run_id: UUID, kind: str, make: type[Revert] | type[Suspend], body: bytes, wait: float | None) -> Run:
+    def _ask(
+        self, run: UUID | str, kind: str, make: type[Revert] | type[Suspend], body: bytes, wait: float | None
+    ) -> Run:
+        run_id = as_id(run)
+        if run_id == CURRENT.get():
+            raise UsageError(f"a task of run {run_id} cannot {kind} its own run: it would wait for itself; let it fail")
         self._lease.ensure()
         message = uuid4()
         deadline = None if wait is None else time.monotonic() + wait
@@ -283,7 +327,7 @@ class Engine(Looking):
                 if deadline is not None and time.monotonic() > deadline:
                     return picture
             try:
-                held = self._owning.take(self._shell, run_id, False)
+                held = self._owning.take(self._shell, run_id, False, back=kind == "revert")
             except LeaseHeld:
                 if posted:
                     time.sleep(0.2)
@@ -303,7 +347,7 @@ class Engine(Looking):
 
     def runs(self, *, state: RunState | str | None = None, flow: str | None = None) -> Iterator[Run]:
         """The runs there are, oldest first, each folded as it is reached."""
-        for row in self.rows(states=None if state is None else [RunState(state)], flow=flow):
+        for row in self.rows(states=None if state is None else [RunState(state.upper())], flow=flow):
             yield self.state(row.run_id)
 
     def rows(self, *, states: Iterable[RunState] | None = None, flow: str | None = None) -> list[runs_projection.Row]:
@@ -316,15 +360,22 @@ class Engine(Looking):
     @property
     def _shell(self) -> Blocking:
         """This thread's shell: one connection for each thread that runs flows."""
-        mine: list[Blocking] = self._local.__dict__.setdefault("shells", [])
+        mine = self._of_thread()
         # A run inside a transactional task must not write into the transaction that is open there.
         for shell in mine:
             if not shell.inside:
                 return shell
-        shell = Blocking(self._session(), self._desk)
-        mine.append(shell)
-        self._shells.append(shell)
-        return shell
+        mine.append(Blocking(self._session(), self._desk))
+        return mine[-1]
+
+    def _of_thread(self) -> list[Blocking]:
+        """The shells of this thread; they are closed when it ends."""
+        mine: Shells | None = getattr(self._local, "shells", None)
+        if mine is None:
+            mine = self._local.shells = Shells()
+            weakref.finalize(mine, _close_all, mine.shells)
+            self._shells.append(mine.shells)
+        return mine.shells
 
     def _session(self) -> Session:
         return Session(self.url, self.settings)
@@ -336,6 +387,8 @@ class Engine(Looking):
 
     async def _aio(self) -> Aio:
         loop = asyncio.get_running_loop()
+        for other in [other for other in self._aios if other.is_closed()]:
+            self._aios.pop(other).abandon()
         aio = self._aios.get(loop)
         if aio is None:
             await asyncio.to_thread(self._lease.ensure)
@@ -351,9 +404,8 @@ class Engine(Looking):
 
     def close(self) -> None:
         """Give up what this process holds and close its connections."""
-        for shell in self._shells:
-            shell.close()
-            shell.session.close()
+        for shells in self._shells:
+            _close_all(shells)
         self._lease.close()
         for aio in self._aios.values():
             aio.abandon()
@@ -375,10 +427,26 @@ class Engine(Looking):
         await asyncio.to_thread(self.close)
 
 
+class Shells:
+    """The shells of one thread; gone when the thread is."""
+
+    __slots__ = ("__weakref__", "shells")
+
+    def __init__(self) -> None:
+        self.shells: list[Blocking] = []
+
+
+def _close_all(shells: list[Blocking]) -> None:
+    while shells:
+        shell = shells.pop()
+        shell.close()
+        shell.session.close()
+
+
 def _finished(held: Held, raises: bool) -> Run:
     run = Run(held)
     failures = run.failures
     if raises and run.state in FAILED and (failures or run.state is RunState.FAILURE):
         alive = next((failure.exception for failure in failures if failure.exception is not None), None)
-        raise FlowFailed(run.id, failures, run.reason if run.state is RunState.FAILURE else None) from alive
+        raise FlowFailed(run.id, failures, run.asked, str(run.state)) from alive
     return run

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
-from ...errors import SagalogError
+from ...errors import SagalogError, UsageError
 from ...store import hold, log
 from ...store.session import Session
 
@@ -39,8 +39,15 @@ class Lease:
         with self._lock:
             if self._thread is not None:
                 return
-            self._session = self._open()
-            self._session.perform(lambda: hold.enroll(hold.this_process(self.worker), self._seconds))
+            if self._ended.is_set():
+                raise UsageError("this engine is closed: it runs nothing any more; open another with Engine.open()")
+            session = self._open()
+            try:
+                session.perform(lambda: hold.enroll(hold.this_process(self.worker), self._seconds))
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
             self._thread = threading.Thread(target=self._beat, name="sagalog-lease", daemon=True)
             self._thread.start()
 
@@ -59,11 +66,11 @@ class Lease:
 
     def close(self) -> None:
         """Give up the lease; what this worker still held can be taken at once."""
+        self._ended.set()
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is None or self._session is None:
             return
-        self._ended.set()
         thread.join(self._seconds)
         try:
             self._session.perform(lambda: hold.leave(self.worker))

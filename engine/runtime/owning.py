@@ -12,7 +12,7 @@ from uuid import UUID
 from ... import telemetry
 from ...errors import LeaseHeld, SagalogError
 from ...store import hold
-from ..core.decide import Recover, Revert, may_revert
+from ..core.decide import Recover, Resume, Revert, may_revert
 from ..core.records import Draft
 from ..core.states import SETTLED_RUN, RunState
 from .aio import Aio
@@ -36,20 +36,26 @@ class Owning:
 
     # --- blocking
 
-    def take(self, shell: Blocking, run_id: UUID, steal: bool | None) -> Held:
+    def take(self, shell: Blocking, run_id: UUID, steal: bool | None, back: bool = False) -> Held:
         """Become the owner. If the owner may be alive: wait for its lease (`steal` None), raise (False), take (True)."""
         patience = Patience(self.desk, run_id, steal)
         while True:
             try:
                 with self._reserved(run_id):
-                    return shell.session.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+                    return shell.session.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal), back))
             except LeaseHeld as error:
                 patience.spend(error)
             time.sleep(PAUSE)
 
-    def drive(self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
+    def begin(self, shell: Blocking, held: Held, drafts: Sequence[Draft]) -> None:
+        """Drive a new run from its first record on."""
+        with self._reserved(held.id):
+            self._drive(shell, held, [Resume()], drafts)
+        self._free(held)
+
+    def _drive(self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
         """Drive a run that is owned until it rests; whatever breaks that off lets the run go, resumable."""
-        with self._active(held):
+        with _told(held):
             try:
                 shell.run(held, drive(held, first, shell.capacity, drafts))
             except BaseException:
@@ -64,11 +70,11 @@ class Owning:
             posted = shell.session.perform(lambda: hold.inbox([held.id]))
             messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
             if messages or wanted(held, wishes):
-                self.drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
+                self._drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
             else:
                 shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
         finally:
-            self.desk.active.discard(held.id)
+            self._free(held)
 
     # --- asyncio
 
@@ -83,9 +89,14 @@ class Owning:
                 patience.spend(error)
             await asyncio.sleep(PAUSE)
 
-    async def adrive(self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
-        """`drive` on an event loop."""
-        with self._active(held):
+    async def abegin(self, aio: Aio, held: Held, drafts: Sequence[Draft]) -> None:
+        """`begin` on an event loop."""
+        with self._reserved(held.id):
+            await self._adrive(aio, held, [Resume()], drafts)
+        self._free(held)
+
+    async def _adrive(self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
+        with _told(held):
             try:
                 seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
                 await aio.run(held, drive(held, first, aio.capacity, drafts), seen)
@@ -101,35 +112,36 @@ class Owning:
             messages = (await aio.mailbox.look([held.id])).get(held.id, [])
             if messages or wanted(held, wishes):
                 first = [Recover(), *messages, *wishes]
-                await self.adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
+                await self._adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
             else:
                 await aio.perform(lambda: hold.release(held.id, held.head.epoch))
         finally:
-            self.desk.active.discard(held.id)
+            self._free(held)
 
     @contextmanager
     def _reserved(self, run_id: UUID) -> Iterator[None]:
-        """Nobody else in this engine takes the run meanwhile, and once it is taken, until it is let go."""
-        if run_id in self.desk.active:
-            raise _active_here(run_id)
-        self.desk.active.add(run_id)
+        """Nobody else in this engine takes the run meanwhile, nor afterwards, until it is freed."""
+        with self.desk.lock:
+            if run_id in self.desk.active:
+                raise LeaseHeld(f"run {run_id} is being driven by this very engine; wait for that call to end")
+            self.desk.active.add(run_id)
         try:
             yield
         except BaseException:
             self.desk.active.discard(run_id)
             raise
 
-    @contextmanager
-    def _active(self, held: Held) -> Iterator[None]:
-        if not held.head.version and held.id in self.desk.active:  # a new run, and one was given this id just now
-            raise _active_here(held.id)
-        self.desk.active.add(held.id)
-        telemetry.emit("run.taken", run=held.id, epoch=held.head.epoch)
-        try:
-            yield
-        finally:
-            self.desk.active.discard(held.id)
-            telemetry.emit("run.left", run=held.id, state=held.state.run)
+    def _free(self, held: Held) -> None:
+        self.desk.active.discard(held.id)
+
+
+@contextmanager
+def _told(held: Held) -> Iterator[None]:
+    telemetry.emit("run.taken", run=held.id, epoch=held.head.epoch)
+    try:
+        yield
+    finally:
+        telemetry.emit("run.left", run=held.id, state=held.state.run)
 
 
 class Patience:
@@ -153,10 +165,6 @@ def wanted(held: Held, wishes: Sequence[Arrival]) -> bool:
     if state.run in SETTLED_RUN and not (state.run is RunState.FAILURE and state.cause == "revert_failure"):
         return may_revert(state) and any(isinstance(wish, Revert) for wish in wishes)
     return True
-
-
-def _active_here(run_id: UUID) -> LeaseHeld:
-    return LeaseHeld(f"run {run_id} is being driven by this very engine; wait for that call to end")
 
 
 def _still_ours(held: Held) -> bool:

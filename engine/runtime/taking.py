@@ -10,7 +10,7 @@ from uuid import UUID
 from ...codec.compose import unwrap, wrap
 from ...codec.records import decode_all
 from ...codec.values import VALUE_LIMIT, decode, encode
-from ...errors import CorruptLog, LeaseHeld, SagalogError, UnknownRun
+from ...errors import Conflict, CorruptLog, LeaseHeld, UnknownRun, UsageError
 from ...store import hold, log
 from ...store.ids import run_id as new_id
 from ...store.io import Operation
@@ -18,11 +18,13 @@ from ...store.log import Columns
 from ...store.shape import Head
 from ..core import records as r
 from ..core.compile import Compiled
+from ..core.decide import reverts_left
 from ..core.graph import Definition
 from ..core.records import Draft
-from .app import Made, Sagalog
+from .app import Made, Sagalog, changed, for_revert
 from .desk import Desk
 from .held import Held
+from .views import Run
 
 
 class Order:
@@ -41,7 +43,13 @@ class Order:
         tags: Mapping[str, Any] | None = None,
         limit: int = VALUE_LIMIT,
     ) -> None:
-        self.compiled: Compiled = app.compiled(flow.flow if isinstance(flow, Made) else flow)
+        self.compiled: Compiled = app.compiled(flow)
+        if key is not None and (type(key) is not str or not key):
+            raise UsageError(f"key must be a text that is not empty; found {key!r}")
+        if run_id is not None and (not isinstance(run_id, UUID) or run_id.version != 7):
+            raise UsageError(f"run_id must be a UUIDv7, which Engine.new_id() gives; found {run_id!r}")
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise UsageError(f"inputs must be {{name: value}}; found {type(inputs).__name__}")
         self.run_id = run_id
         definition = self.compiled.definition
         given = dict(inputs or {})
@@ -50,7 +58,7 @@ class Order:
         self.inputs = {name: encode(value, path=f"inputs.{name}", limit=limit) for name, value in given.items()}
         self.value = wrap(
             {
-                "inputs": wrap(self.inputs),
+                "inputs": wrap(self.inputs, path="inputs"),
                 "arguments": encode(arguments, path="arguments", limit=limit),
                 "tags": encode(dict(tags or {}), path="tags", limit=limit),
             }
@@ -60,6 +68,14 @@ class Order:
             self.facts["factory"] = flow.factory
         if key is not None:
             self.facts["key"] = key
+
+    def same(self, held: Held) -> Run:
+        """The run that already has the key, if it is of the same flow and inputs; else Conflict."""
+        name, key = held.facts["flow"], self.facts["key"]
+        if name != self.facts["flow"] or held.inputs != self.inputs:
+            what = "with other inputs" if name == self.facts["flow"] else f"of flow {name!r}"
+            raise Conflict(f"key {key!r} is that of run {held.id}, {what}; a key stands for one request: take another")
+        return Run(held)
 
     def held(self, desk: Desk, owned: bool) -> tuple[Held, list[Draft]]:
         """A new run and its first records; `owned`: this process is its owner from the start."""
@@ -72,13 +88,23 @@ class Order:
         return held, drafts
 
 
+def as_id(run: UUID | str) -> UUID:
+    """A run's id, also from its text. Raises UsageError."""
+    if isinstance(run, UUID):
+        return run
+    try:
+        return UUID(run)
+    except (ValueError, AttributeError, TypeError):
+        raise UsageError(f"a run's id is a UUID or its text; found {run!r}") from None
+
+
 def claim(desk: Desk, head: Head) -> Draft:
     """The record that says who owns the run from here on."""
     return Draft(r.RUN_CLAIMED, {"worker": desk.worker.hex, "epoch": head.epoch})
 
 
-def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool) -> Operation[Held]:
-    """Become the owner of a run and fold it.
+def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool, back: bool = False) -> Operation[Held]:
+    """Become the owner of a run and fold it. `back`: only to revert it, for which the code of what ran is enough.
 
     Raises:
         UnknownRun. LeaseHeld: its owner is, or may be, alive. DefinitionChanged: its code is not at hand; the run is
@@ -89,16 +115,18 @@ def take_over(desk: Desk, app: Sagalog, run: UUID, steal: bool) -> Operation[Hel
         if not hold.gone(taken.worker):
             raise occupied(run, taken)
         yield from hold.expire(taken.owner)
-        return (yield from take_over(desk, app, run, steal))
+        return (yield from take_over(desk, app, run, steal, back))
     if taken is None:
         raise unknown(run)
     try:
         columns = yield from log.read_columns(run)
-        compiled = yield from _code(app, run, columns)
+        compiled = yield from _code(app, run, columns, back)
         held = Held(compiled, taken, desk.clock.now, desk.settings.value_limit)
         held.load(columns)
         return held
-    except SagalogError:
+    except GeneratorExit:
+        raise
+    except BaseException:
         yield from hold.release(run, taken.epoch)
         raise
 
@@ -139,14 +167,19 @@ def created_facts(run: UUID, columns: Columns) -> dict[str, Any]:
     return facts
 
 
-def _code(app: Sagalog, run: UUID, columns: Columns) -> Operation[Compiled]:
+def _code(app: Sagalog, run: UUID, columns: Columns, back: bool) -> Operation[Compiled]:
     facts = created_facts(run, columns)
     value = columns.values[0]
     arguments = decode(unwrap(value)["arguments"]) if value is not None else {}
-    if app.has(facts["definition"]):
-        return app.resolve(facts, arguments, None)
+    found = app.candidate(facts, arguments)
+    if found.definition.fingerprint == facts["definition"]:
+        return found
     stored = yield from stored_definition(run, columns)
-    return app.resolve(facts, arguments, stored)
+    if not back:
+        raise changed(stored, found.definition)
+    picture = Held(Compiled(stored, ()), Head(run))
+    picture.load(columns)
+    return for_revert(stored, found, reverts_left(picture.state))
 
 
 def unknown(run: UUID | str) -> UnknownRun:

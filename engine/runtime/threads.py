@@ -2,7 +2,7 @@
 
 `ThreadPoolExecutor` behind `run_in_executor` makes two futures and wakes the loop for every call. Here a call is one
 future, and results that come while the loop is busy share one wake-up: for a function that does little that is half
-of the cost of a step.
+of the cost of a step. And a call that is cancelled has either not begun, and never will, or is waited for.
 """
 
 from __future__ import annotations
@@ -14,8 +14,17 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-Job = tuple[Callable[[], Any], asyncio.Future[Any]]
-Done = tuple[asyncio.Future[Any], Any, BaseException | None]
+
+class Job:
+    """One call. Whoever takes `function` out of its list (which is atomic) either runs it or keeps it from running."""
+
+    __slots__ = ("error", "function", "future", "result")
+
+    def __init__(self, function: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.function = [function]
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class Threads:
@@ -26,29 +35,56 @@ class Threads:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._done: deque[Done] = deque()
+        self._done: deque[Job] = deque()
         self._threads: list[threading.Thread] = []
         self._open = 0
         self._woken = False
 
-    def run(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
-        """A future of what `function` returns or raises, called on one of the threads."""
-        future = self._loop.create_future()
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """What `function` returns or raises, called on one of the threads.
+
+        Cancelled, it raises that only when the function has ended, or cannot begin any more.
+        """
+        job = self.submit(function)
+        try:
+            return await asyncio.shield(job.future)
+        except asyncio.CancelledError:
+            await self.settled(job)
+            raise
+
+    def submit(self, function: Callable[[], Any]) -> Job:
+        """Have `function` called; `job.future` is of what it returns or raises."""
+        job = Job(function, self._loop.create_future())
         self._open += 1
         if self._open > len(self._threads) < self._most:
             thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        self._jobs.put((function, future))
-        return future
+        self._jobs.put(job)
+        return job
+
+    async def settled(self, job: Job) -> bool:
+        """Keep a job from beginning, or wait for its end; whether it has run."""
+        try:
+            job.function.pop()
+        except IndexError:
+            await asyncio.wait([job.future])
+            return True
+        return False
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            function, future = job
             try:
-                self._done.append((future, function(), None))
-            except BaseException as error:
-                self._done.append((future, None, error))
+                function = job.function.pop()
+            except IndexError:  # withdrawn
+                function = None
+            if function is not None:
+                try:
+                    job.result = function()
+                except BaseException as error:
+                    job.error = error
+            del function
+            self._done.append(job)
             if not self._woken:
                 # Set before the wake-up is asked for, cleared before results are taken: none is left lying.
                 self._woken = True
@@ -61,18 +97,21 @@ class Threads:
         self._woken = False
         done = self._done
         while done:
-            future, result, error = done.popleft()
+            job = done.popleft()
             self._open -= 1
+            future, error = job.future, job.error
             if future.cancelled():
                 continue
             if error is None:
-                future.set_result(result)
+                future.set_result(job.result)
             elif isinstance(error, StopIteration):  # which a future does not take
                 future.set_exception(RuntimeError(f"a task's code raised {error!r}"))
             else:
                 future.set_exception(error)
 
     def close(self) -> None:
-        """Let the threads end when what they do is done."""
+        """Begin nothing any more; the threads end when what they do is done."""
+        while not self._jobs.empty():
+            self._jobs.get()
         for _ in self._threads:
             self._jobs.put(None)

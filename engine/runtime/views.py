@@ -24,7 +24,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @attrs.frozen
 class AtomView:
-    """One atom of a run. `execution` and `attempt` count from 1 (0: never started); results are decoded values."""
+    """One atom of a run. `execution` and `attempt` count from 1 (0: never started); results are decoded values.
+
+    `outcome` is what a revert came to: reverted, nothing_to_revert (declared so), undeclared (nothing was done, and nobody
+    said that nothing has to be), not_revertible.
+    """
 
     name: str
     kind: str
@@ -35,6 +39,7 @@ class AtomView:
     failure: Failure | None
     revert_result: Any
     revert_failure: Failure | None
+    outcome: str | None = None
     progress: float | None = None
 
 
@@ -83,22 +88,27 @@ class Run:
     def failures(self) -> list[Failure]:
         """Of the atoms that failed, then of the reverts that did, each oldest first."""
         held, state = self._held, self._held.state
-        forward = [failure_at(held, version, atom) for atom, version in state.failures.items()]
-        back = [failure_at(held, version, atom, REVERT) for atom, version in state.stuck.items()]
+        forward = [failure_at(held, version, atom, EXECUTE, alive=True) for atom, version in state.failures.items()]
+        back = [failure_at(held, version, atom, REVERT, alive=True) for atom, version in state.stuck.items()]
         return forward + back
 
     @property
     def reason(self) -> str | None:
         """Why the run is in this state: what a person gave, or what a person has to say. Failures tell the rest."""
+        words = self._held.values[self._held.state.reason]
+        if self.asked is not None or words is None:
+            return self.asked
+        said: str | None = decode(words).get("reason")
+        return said
+
+    @property
+    def asked(self) -> str | None:
+        """What a person has to say before the run can go on; None where nothing is asked."""
         held, state = self._held, self._held.state
-        words = held.values[state.reason]
-        if words is not None:
-            said: str | None = decode(words).get("reason")
-            return said
+        if state.run is not RunState.FAILURE or state.cause != "ask":
+            return None
         names = [f"{held.compiled.definition.atoms[atom].name!r}" for atom in state.asked]
-        if state.run is RunState.FAILURE and state.cause == "ask":
-            return f"a person has to say what became of {', '.join(names)}"
-        return None
+        return f"a person has to say what became of {', '.join(names)}"
 
     def _atom(self, atom: int) -> AtomView:
         held, state = self._held, self._held.state
@@ -116,6 +126,7 @@ class Run:
             failure=failure_at(held, version, atom, EXECUTE) if failed else None,
             revert_result=None if stuck else _decoded(held.values[undone]),
             revert_failure=failure_at(held, undone, atom, REVERT) if stuck else None,
+            outcome=state.outcome.get(atom),
         )
 
     def __repr__(self) -> str:
