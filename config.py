@@ -25,6 +25,7 @@ class Settings:
     ``app``           ``MODULE:OBJ``, the code to resume and revert with (``SAGALOG_APP``)
     ``value_limit``   bytes that one stored value may have (``SAGALOG_VALUE_LIMIT``)
     ``lease``         seconds a worker's sign of life holds (``SAGALOG_LEASE``)
+    ``poll``          seconds between two looks into the inboxes of the runs this process owns (``SAGALOG_POLL``)
     ``reconnect``     seconds a lost database is looked for before giving up; 0 gives up at once (``SAGALOG_RECONNECT``)
     """
 

@@ -19,7 +19,7 @@ EVENTS = {
     "run.taken": "this process has become the owner of a run; run, epoch",
     "run.left": "this process has given a run up or finished it; run, state",
     "run.awaited": "a run is wanted whose owner may be alive; its lease is waited for; run, error",
-    "store.reconnect": "the connection to Postgres was lost and is being opened again; error",
+    "store.reconnect": "the connection to Postgres was lost and is being opened again; no facts",
 }
 """Event name -> when it is sent and the facts it carries."""
 

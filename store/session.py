@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
+from .. import telemetry
 from ..config import Settings
 from ..errors import UsageError
 from .fault import Kind, explain, kind
@@ -180,6 +181,7 @@ class Session(_Common):
         if isinstance(effect, Sleep):
             time.sleep(effect.seconds)
         else:
+            telemetry.emit("store.reconnect")
             self._connect()
         return []
 
@@ -260,6 +262,7 @@ class AsyncSession(_Common):
         if isinstance(effect, Sleep):
             await asyncio.sleep(effect.seconds)
         else:
+            telemetry.emit("store.reconnect")
             await self._connect()
         return []
 
