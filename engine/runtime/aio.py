@@ -122,8 +122,13 @@ class Aio:
                 await self.writer.withdraw(append)  # the run may be let go only when nothing more can come of it
                 raise
         else:
+            job = self.inside.submit(partial(seal, held, open, append))
             try:
-                refusals, broken = await self.inside.call(partial(seal, held, open, append))
+                refusals, broken = await asyncio.shield(job.future)
+            except asyncio.CancelledError:
+                if not await self.inside.settled(job):
+                    open.session.close()  # rolls back what the code has written
+                raise
             finally:
                 self._give_back(open.session)
         if broken is None:

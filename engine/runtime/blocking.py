@@ -57,7 +57,8 @@ class Blocking:
                     turn = drive.send(messages)
                     continue
                 outcome, open = self._call(held, queue.popleft())
-                turn = drive.send([outcome])
+                # What was asked for meanwhile is heard before anything new is started; inside a transaction, right after.
+                turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
         except SagalogError:
             raise
         except BaseException:
