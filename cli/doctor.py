@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import click
@@ -20,15 +21,30 @@ from .screen import Screen
 def doctor(place: Place, screen: Screen) -> int:
     """Say what is connected and whether it is fit to keep a log."""
     with reached():
-        facts = [Fact("which", "embedded" if place.own else "as given"), *examine(place.url())]
+        facts = [*_which(place), *examine(place.url())]
     ok = all(fact.ok for fact in facts)
     if ok:
         facts.append(_workers(place))
     if screen.as_json:
-        screen.answer({"ok": ok, "facts": [fact._asdict() for fact in facts]})
+        screen.answer({"ok": ok, "facts": [{**fact._asdict(), "value": _number(fact.value)} for fact in facts]})
     else:
         screen.show(_table(facts))
     return 0 if ok else 1
+
+
+def _which(place: Place) -> list[Fact]:
+    if not place.own:
+        return [Fact("which", "as given")]
+    return [Fact("which", "embedded"), Fact("home", f"{place.settings.home} (`sagalog stop` stops its server)")]
+
+
+def _number(text: str) -> str | int | float:
+    """What is no more than a number, as a number: `1,234`, `version 5`, `+0.003 s` (in seconds)."""
+    found = re.fullmatch(r"(?:version )?([+-]?[0-9,]+)((?:\.[0-9]+)?)(?: s)?", text)
+    if found is None:
+        return text
+    whole, part = found[1].replace(",", ""), found[2]
+    return float(whole + part) if part else int(whole)
 
 
 def _workers(place: Place) -> Fact:

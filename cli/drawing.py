@@ -28,10 +28,12 @@ _PAINT = {
     "UNKNOWN": Paint("#feefc3", "#b06000", "#6b3a00"),
     "REVERTING": Paint("#e9d2fd", "#8430ce", "#4a1a75"),
     "REVERTED": Paint("#f0e6fa", "#a142f4", "#5b2a86"),
+    "NOT_REVERTIBLE": Paint("#fce4ec", "#c2185b", "#880e4f"),
     "REVERT_FAILURE": Paint("#c5221f", "#7d1310", "#ffffff"),
     "REVERT_UNKNOWN": Paint("#fde293", "#b06000", "#6b3a00"),
 }
-"""Task state -> how its node is painted."""
+"""Task state -> how its node is painted. `NOT_REVERTIBLE` is REVERTED of what cannot be undone."""
+_SAID = {"NOT_REVERTIBLE": "REVERTED (cannot be undone)"}
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 # Letters of any script, digits, blanks and what means nothing to Mermaid stand as they are.
@@ -44,7 +46,7 @@ def dot(definition: Definition, states: Sequence[str] | None = None) -> str:
     def atom(spec: AtomSpec) -> str:
         state = "PENDING" if states is None else states[spec.index]
         paint = _PAINT[state]
-        tip = state if states is not None else spec.name
+        tip = _SAID.get(state, state) if states is not None else spec.name
         return (
             f'a{spec.index} [label="{_quoted(_label(spec, state))}" fillcolor="{paint.fill}" color="{paint.line}" '
             f'fontcolor="{paint.text}" tooltip="{_quoted(tip)}"];'
@@ -141,7 +143,7 @@ def _node(definition: Definition, node: int) -> str:
 
 def _label(spec: AtomSpec, state: str) -> str:
     """The name, and, where colour alone would not do, the state."""
-    return spec.name if state in ("PENDING", "SUCCESS") else f"{spec.name}\n{state}"
+    return spec.name if state in ("PENDING", "SUCCESS") else f"{spec.name}\n{_SAID.get(state, state)}"
 
 
 def _direction(definition: Definition) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,12 @@ from rich.text import Text
 
 from .. import telemetry
 from ..engine.core.states import RunState
-from ..engine.runtime.engine import Engine
+from ..engine.runtime.engine import Engine, SeveralErrors
 from ..engine.runtime.views import Run
-from ..errors import LeaseHeld, SagalogError
+from ..errors import LeaseHeld, SagalogError, StoreUnavailable
 from . import words
-from .answers import batch
-from .picture import Seen, picture
+from .answers import REVERTED, batch, brief_failure
+from .picture import Seen, Stayed, picture
 from .screen import Screen
 
 Ended = list[tuple[UUID, RunState]]
@@ -46,22 +47,34 @@ def saying_who_is_waited_for(screen: Screen) -> Iterator[None]:
 
 
 def go_on(
-    engine: Engine, screen: Screen, ids: Sequence[UUID], concurrency: int, again: str
+    engine: Engine,
+    screen: Screen,
+    ids: Sequence[UUID],
+    concurrency: int,
+    again: str,
+    names: Mapping[UUID, str] = MappingProxyType({}),
 ) -> tuple[Ended, Why, float]:
     """Resume runs, with a bar; how each of them ended, why those did that failed, and the seconds it took.
 
-    `again` is what to do after an interruption, which is raised as KeyboardInterrupt.
+    `again` is what to do after an interruption, which is raised as KeyboardInterrupt. `names`: what else a run is
+    called when it fails, such as the line of a file.
     """
     began = time.monotonic()
     ended: dict[UUID, RunState] = {}
     why: Why = Counter()
+    failed: dict[UUID, str] = {}
+    remains: list[Stayed] = []
     with saying_who_is_waited_for(screen), screen.progress("runs", len(ids)) as bar:
 
         def done(run: Run | LeaseHeld) -> None:
             if isinstance(run, Run):
                 ended[run.id] = run.state
+                if run.state in REVERTED:
+                    remains.append(_stayed_of(run))
                 if run.failures:
                     first = run.failures[0]
+                    if run.id in names:
+                        failed[run.id] = f"{run.state}: {words.brief(brief_failure(first.to_data()), 160)}"
                     why[str(run.state), f"{first.atom}: {first.type.rpartition('.')[2]}"] += 1
             else:
                 screen.say(f"left as it is: {run}", "yellow")
@@ -73,12 +86,63 @@ def go_on(
             raise KeyboardInterrupt(f"{len(ended)} of {len(ids)} runs are at rest. To go on: {again}") from None
         except SagalogError as error:
             # It concerns some of the runs; the others have come to rest meanwhile, and are told of.
-            screen.say(f"error: {error}", "red")
+            _tell_errors(screen, error, names)
     # A run that stayed where it was, for an error or with another process, is as it is there.
     for run in ids:
         if run not in ended:
             ended[run] = engine.state(run).state
+    _tell_failures(screen, failed, names)
+    warn_of_what_stayed(screen, remains)
     return [(run, ended[run]) for run in dict.fromkeys(ids)], why, time.monotonic() - began
+
+
+_TOLD = 10
+"""Failures of single runs that are told, of many."""
+
+
+def _tell_errors(screen: Screen, error: SagalogError, names: Mapping[UUID, str]) -> None:
+    """Each error once, with the runs that it concerns."""
+    concerned: dict[str, list[UUID]] = {}
+    for one in error.errors if isinstance(error, SeveralErrors) else (error,):
+        runs = concerned.setdefault(words.collapsed(str(one)) if isinstance(one, StoreUnavailable) else str(one), [])
+        run = getattr(one, "run", None)
+        if run is not None:
+            runs.append(run)
+    for text, runs in concerned.items():
+        runs.sort()
+        said = [f"run {run}" + (f" ({names[run]})" if run in names else "") for run in runs[:_TOLD]]
+        more = [f"and {len(runs) - _TOLD:,} more runs"] if len(runs) > _TOLD else []
+        # A run that the text begins with is not named twice.
+        who = "" if len(runs) == 1 and text.startswith(f"run {runs[0]}") else ", ".join([*said, *more])
+        screen.say(f"error: {f'{who}: ' if who else ''}" + text.replace("\n", "\n  "), "red")
+
+
+def _tell_failures(screen: Screen, failed: Mapping[UUID, str], names: Mapping[UUID, str]) -> None:
+    for run in sorted(failed, key=list(names).index)[:_TOLD]:
+        screen.say(f"{names[run]}: run {run} {failed[run]}", "red")
+    if len(failed) > _TOLD:
+        screen.say(f"and {len(failed) - _TOLD:,} more failed; `sagalog list` shows them all", "red")
+
+
+def warn_of_what_stayed(screen: Screen, remains: Sequence[Stayed]) -> None:
+    """One line where reverted runs have left effects behind; `remains` has one entry for each of them."""
+    lasting = list(dict.fromkeys(name for one in remains for name in one.lasting))
+    undeclared = list(dict.fromkeys(name for one in remains for name in one.undeclared))
+    said = [f"what {words.names(lasting)} did cannot be undone and stays"] if lasting else []
+    if undeclared:
+        which = "which declares no revert" if len(undeclared) == 1 else "which declare no revert"
+        said.append(f"nothing was undone for {words.names(undeclared)}, {which}")
+    if said:
+        runs = sum(bool(one.lasting or one.undeclared) for one in remains)
+        of = f"in {runs:,} of {words.count(len(remains), 'reverted run')}: " if len(remains) > 1 else ""
+        screen.say(f"warning: {of}{'; '.join(said)}", "yellow")
+
+
+def _stayed_of(run: Run) -> Stayed:
+    try:
+        return Stayed.of((atom.name, atom.outcome, atom.failure is not None) for atom in run.atoms.values())
+    except SagalogError:  # a value that this code does not know; what it says otherwise is none the worse for it
+        return Stayed([], [])
 
 
 Why = Counter[tuple[str, str]]
@@ -99,7 +163,7 @@ def answer_for(screen: Screen, ended: Ended, why: Why, seconds: float) -> None:
         reasons = [f"{what} {count:,}" for (of, what), count in why.most_common() if of == state]
         more = [f"and {len(reasons) - 5} other reasons"] if len(reasons) > 5 else []
         table.add_row(words.state(state), f"{number:,}", Text(", ".join([*reasons[:5], *more]), "dim"))
-    pace = f", {len(ended) / seconds:,.0f} a second" if seconds >= 1 else ""
+    pace = f", {len(ended) / seconds:,.0f} a second" if seconds >= 1 and len(ended) >= 10 else ""
     screen.show(Text(f"{words.count(len(ended), 'run')} in {words.span(seconds)}{pace}"), table)
 
 

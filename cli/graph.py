@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import click
 
 from ..engine.core.graph import Definition
-from ..engine.runtime.app import Made, Sagalog
+from ..engine.runtime.app import Sagalog
 from .drawing import FORMATS
 from .load import load_flow, parse_arguments
 from .options import common
-from .picture import see
+from .picture import NOT_REVERTIBLE, Seen, revert_outcome, see
 from .place import Place, find_run
 from .screen import Screen
 
@@ -29,7 +29,7 @@ def graph(place: Place, screen: Screen, target: str, form: str, arguments: Seque
     else:
         with place.session() as session:
             seen = see(session, find_run(session, target))
-        definition, states = seen.definition, [str(state) for state in seen.state.task]
+        definition, states = seen.definition, [_painted(seen, atom) for atom in range(len(seen.definition.atoms))]
     text = FORMATS[form](definition, states)
     if screen.as_json:
         screen.answer({"flow": definition.name, "definition": definition.fingerprint, "format": form, "text": text})
@@ -37,7 +37,12 @@ def graph(place: Place, screen: Screen, target: str, form: str, arguments: Seque
         click.echo(text, nl=False)
 
 
+def _painted(seen: Seen, atom: int) -> str:
+    lasting = revert_outcome(seen, atom) == NOT_REVERTIBLE
+    return NOT_REVERTIBLE.upper() if lasting else str(seen.state.task[atom])
+
+
 def _definition(target: str, arguments: Sequence[str]) -> Definition:
     app = Sagalog()
     flow = load_flow(app, target, parse_arguments(arguments))
-    return app.compiled(flow.flow if isinstance(flow, Made) else flow).definition
+    return app.compiled(flow).definition

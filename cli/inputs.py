@@ -49,7 +49,7 @@ def read_orders(app: Sagalog, flow: Flow | Atom | Made, file: Path, limit: int) 
     """
     data = _read(file, "--each")
     digest = sha256(data).hexdigest()
-    required = app.compiled(flow.flow if isinstance(flow, Made) else flow).definition.requires
+    required = app.compiled(flow).definition.requires
     orders = []
     for row in _rows(data, file):
         where = f"{file}:{row.number}"

@@ -43,9 +43,15 @@ def list_runs(place: Place, screen: Screen, states: Sequence[str], flow: str | N
         every = runs.rows(session)
     shown = [row for row in every if row.state in wanted and flow in (None, row.flow)]
     if not shown:
-        screen.show("No runs." if not every else f"None of {words.count(len(every), 'run')} is so.")
+        screen.show("No runs." if not every else _none(len(every), wanted if states else (), flow))
         return
     screen.show(_table(shown, short_ids([row.run_id for row in every]), screen.out.width))
+
+
+def _none(count: int, states: Sequence[RunState], flow: str | None) -> str:
+    of = [f"of flow {flow!r}"] if flow is not None else []
+    within = [f"in {' or '.join(states)}"] if states else []
+    return f"None of {words.count(count, 'run')} is {' and '.join([*of, *within])}."
 
 
 def _state(text: str) -> RunState:

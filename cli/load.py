@@ -16,25 +16,38 @@ from typing import Any
 from ..config import Settings
 from ..engine.definition import Atom, Flow
 from ..engine.runtime.app import Made, Sagalog
-from ..errors import SagalogError, UsageError
+from ..errors import FlowError, SagalogError, UsageError
+from .factory import objection
 from .options import talkative
 
 
 def load_flow(app: Sagalog, target: str, arguments: Mapping[str, Any]) -> Flow | Atom | Made:
     """The flow or task that `target` names, or what the factory of that name makes with `arguments`; joins `app`.
 
+    Only what may be a factory is called: see `objection`.
+
     Raises:
         UsageError: there is no such module or name, it is none of these, or the arguments do not fit. FlowError.
     """
     found = load_object(target, "MODULE:FLOW")
+    expected = "a flow, a task or a function that makes a flow"
+    if isinstance(found, Sagalog):
+        raise UsageError(
+            f"{target}: expected {expected}; found an App; name one of its flows, as MODULE:FLOW: {_others(target)}"
+        )
     if isinstance(found, Flow | Atom):
         if arguments:
             raise UsageError(f"--arg: {target} is a {_kind(found)}, which takes no arguments; only a factory does")
         app.add(found)
         return found
     if isinstance(found, type) or not callable(found):
-        expected = "a flow, a task or a function that makes a flow"
         raise UsageError(f"{target}: expected {expected}; found {_described(found)}; {_others(target)}")
+    why_not = objection(found, target.partition(":")[0])
+    if why_not is not None:
+        raise UsageError(
+            f"{target}: expected {expected}; found a function that is none: {why_not}; it was not called. "
+            f"A factory is annotated to return a Flow; {_others(target)}"
+        )
     return _made(app, target, found, arguments)
 
 
@@ -49,10 +62,11 @@ def _made(app: Sagalog, target: str, factory: Any, arguments: Mapping[str, Any])
         ) from None
     try:
         return app.make(factory, arguments)
-    except SagalogError:
-        raise
-    except Exception as error:
-        raise UsageError(f"{target}: the factory raised {_said(error)}") from error
+    except FlowError as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, SagalogError):
+            raise
+        raise UsageError(f"{target}: the factory raised {_said(cause)}") from cause
 
 
 def find_app(given: str | None, settings: Settings) -> Sagalog | None:
@@ -63,7 +77,7 @@ def find_app(given: str | None, settings: Settings) -> Sagalog | None:
     """
     for source, target in (("--app", given), ("SAGALOG_APP", settings.app), ("pyproject.toml", _project_app())):
         if target:
-            found = load_object(target, f"{source}: MODULE:OBJ")
+            found = load_object(target, source)
             if isinstance(found, Flow | Atom):
                 return Sagalog([found])
             if not isinstance(found, Sagalog):
@@ -96,22 +110,25 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def load_object(target: str, expected: str) -> Any:
-    """What `MODULE:NAME` names; NAME may have dots. UsageError says what is missing."""
+def load_object(target: str, what: str) -> Any:
+    """What `MODULE:NAME` names; NAME may have dots. UsageError says of `what` what is missing."""
     module_name, colon, name = target.partition(":")
     if not colon or not module_name or not name:
-        raise UsageError(f"{expected}: expected a module, a colon and a name in it, found {target!r}")
-    module = _module(module_name, expected)
+        raise UsageError(f"{what}: expected a module, a colon and a name in it, found {target!r}")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
+        raise UsageError(f"{what}: expected a module's name, found the file {module_name!r}; say {dotted}:{name}")
+    module = _module(module_name, what)
     found: Any = module
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise UsageError(f"{expected}: module {module_name} has no {name!r}; {_others(target)}") from None
+            raise UsageError(f"{what}: module {module_name} has no {name!r}; {_others(target)}") from None
     return found
 
 
-def _module(name: str, expected: str) -> ModuleType:
+def _module(name: str, what: str) -> ModuleType:
     folder = str(Path.cwd())
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
@@ -120,14 +137,12 @@ def _module(name: str, expected: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UsageError(
-                f"{expected}: there is no module {error.name!r} in {folder} nor on the Python path"
-            ) from None
-        raise UsageError(f"{expected}: importing {name} failed: {_said(error)}") from error
+            raise UsageError(f"{what}: there is no module {error.name!r} in {folder} nor on the Python path") from None
+        raise UsageError(f"{what}: importing {name} failed: {_said(error)}") from error
     except SagalogError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{expected}: importing {name} failed: {_said(error)}") from error
+        raise UsageError(f"{what}: importing {name} failed: {_said(error)}") from error
 
 
 def _said(error: BaseException) -> str:
@@ -156,7 +171,10 @@ def _kind(found: Flow | Atom) -> str:
 def _described(found: Any) -> str:
     if isinstance(found, type):
         return f"the class {found.__qualname__}; give an instance of it"
-    return f"{type(found).__qualname__} {found!r:.80}"
+    if inspect.isroutine(found):
+        return f"function {getattr(found, '__qualname__', found)}"
+    kind, text = type(found).__qualname__, repr(found)
+    return kind if " at 0x" in text else f"{kind} {text:.80}"
 
 
 def _value(text: str) -> Any:

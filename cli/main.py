@@ -16,11 +16,14 @@ from ..errors import (
     NotStorable,
     SagalogError,
     SchemaMismatch,
+    StoreUnavailable,
     UnknownRun,
     UsageError,
     ValueTooLarge,
 )
-from . import doctor, export, graph, history, init, list, rebuild, resume, revert, run, show, suspend, verify
+from . import doctor, export, graph, history, init, list, rebuild, resume, revert, run, show, stop, suspend, verify
+from .secrets import redacted
+from .words import collapsed
 
 USER = (UsageError, FlowError, UnknownRun, DefinitionChanged, SchemaMismatch, NotStorable, ValueTooLarge)
 """Errors that the user can mend: exit code 2. After any other one it is 1."""
@@ -46,7 +49,8 @@ class Program(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return BROKEN_PIPE
         except SagalogError as error:
-            _tell("error:", str(error), "red")
+            text = collapsed(str(error)) if isinstance(error, StoreUnavailable) else str(error)
+            _tell("error:", text, "red")
             return 2 if isinstance(error, USER) else 1
         return code if isinstance(code, int) else 0
 
@@ -65,7 +69,7 @@ def cli() -> None:
 
 for _command in (
     init.init, doctor.doctor, run.run, list.list_runs, show.show, history.history, graph.graph, resume.resume,
-    revert.revert, suspend.suspend, verify.verify, export.export, rebuild.rebuild,
+    revert.revert, suspend.suspend, verify.verify, export.export, rebuild.rebuild, stop.stop,
 ):  # fmt: skip
     cli.add_command(_command)
 
@@ -79,7 +83,8 @@ def main() -> None:
 
 
 def _tell(what: str, more: str, colour: str) -> None:
-    Console(stderr=True, highlight=False).print(Text.assemble((what, f"bold {colour}"), " ", more), soft_wrap=True)
+    told = Text.assemble((what, f"bold {colour}"), " ", redacted(more))
+    Console(stderr=True, highlight=False).print(told, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError
 from .place import Place
 from .screen import Screen
+from .secrets import redacted
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -40,8 +42,22 @@ def set_up_logging(verbose: int) -> None:
 
 def _handler() -> logging.Handler:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Discreet("%(levelname)s %(name)s: %(message)s"))
     return handler
+
+
+class _Discreet(logging.Formatter):
+    """Without the password of the database."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+def not_empty(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """For an option whose text has to say something. Raises UsageError."""
+    if text is not None and not text.strip():
+        raise UsageError(f"{option.opts[0]}: expected a text that says something, found {text!r}")
+    return text
 
 
 def talkative() -> bool:

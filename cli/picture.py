@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import attrs
@@ -10,21 +11,25 @@ import orjson
 
 from ..codec.records import decode_facts, upcast
 from ..codec.values import decode, encode
+from ..engine.core import records as r
 from ..engine.core.evolve import evolve
 from ..engine.core.graph import Definition
 from ..engine.core.specs import Source
 from ..engine.core.state import State, initial
 from ..engine.core.states import TaskState
-from ..engine.runtime.taking import stored_definition, unknown
+from ..engine.runtime.taking import unknown
 from ..engine.runtime.views import moment
 from ..errors import CorruptLog, Failure, UnknownRun
 from ..projections import base, runs
 from ..store import log
+from ..store.io import Operation
 from ..store.session import Session
 from ..store.shape import StoredRow
 from .line import Line, stored_tree
 
 _TUPLE = "$tuple@1"
+_MISSING = object()
+UNDECLARED, NOT_REVERTIBLE = "undeclared", "not_revertible"
 # The database broke the transaction off: the record says by which SQLSTATE, there was no exception of the task's.
 _ROLLED_BACK = {"type": "", "bases": [], "message": "rolled back by the database", "traceback": "", "causes": []}
 
@@ -61,10 +66,10 @@ def see(session: Session, run: UUID, at: int | None = None) -> Seen:
     rows = session.perform(lambda: log.read(run))
     if not rows:
         raise unknown(run)
-    definition = session.perform(lambda: stored_definition(rows))
-    rows = rows if at is None else rows[: max(at, 0)]
-    if not rows:
-        raise UnknownRun(f"run {run}: there is no version {at}, the first is 1")
+    if at is not None and not 1 <= at <= len(rows):
+        raise UnknownRun(f"run {run}: there is no version {at}, the last is {len(rows)}")
+    definition = session.perform(lambda: _definition(rows[0]))
+    rows = rows[:at]
     state = initial(definition)
     row: runs.Fields | None = None
     for stored in rows:
@@ -73,6 +78,18 @@ def see(session: Session, run: UUID, at: int | None = None) -> Seen:
         row = runs.evolve(row, seen)
     assert row is not None
     return Seen(rows, definition, state, row)
+
+
+def _definition(created: StoredRow) -> Operation[Definition]:
+    """The definition that a run was started with, by its first record."""
+    if created.version != 1 or created.type != r.RUN_CREATED:
+        found = f"{created.type} at version {created.version}"
+        raise CorruptLog(f"stream {created.stream_id} is no run: it begins with {found}; run `sagalog verify`")
+    fingerprint = upcast(created.type, created.schema, decode_facts(created.facts))["definition"]
+    body = yield from log.definition(fingerprint)
+    if body is None:
+        raise CorruptLog(f"run {created.stream_id}: its definition {fingerprint} is missing; run `sagalog verify`")
+    return Definition.load(body)
 
 
 def listed(row: runs.Row) -> dict[str, Any]:
@@ -139,12 +156,13 @@ def created_of(seen: Seen) -> dict[str, Any]:
 
 
 def results_of(seen: Seen) -> dict[str, Any]:
-    """{provided name: stored tree}, of what has succeeded and was not reverted."""
-    return {
+    """{provided name: stored tree}, of what has succeeded and was not reverted; without what a result does not have."""
+    found = {
         name: _result(seen, source)
         for name, source in seen.definition.results().items()
         if seen.state.task[source.atom] is TaskState.SUCCESS
     }
+    return {name: tree for name, tree in found.items() if tree is not _MISSING}
 
 
 def atom_of(seen: Seen, atom: int) -> dict[str, Any]:
@@ -163,7 +181,46 @@ def atom_of(seen: Seen, atom: int) -> dict[str, Any]:
         "revert_result": None if stuck else seen.tree(undone),
         "revert_failure": failure_of(seen, undone, atom) if stuck else None,
         "progress": None,
+        "outcome": revert_outcome(seen, atom),
     }
+
+
+def revert_outcome(seen: Seen, atom: int) -> str | None:
+    """What became of the effect of an atom that is REVERTED; None of any other.
+
+    "reverted"; "nothing_to_revert" (declared so, or it never happened); "undeclared": nothing was undone, for nothing
+    says how; "not_revertible": it stays.
+    """
+    return seen.state.outcome.get(atom) if seen.state.task[atom] is TaskState.REVERTED else None
+
+
+class Stayed(NamedTuple):
+    """The atoms of a reverted run whose effect stayed: those that cannot be undone, those that declare no revert.
+
+    What failed without declaring a revert is not among them: as far as anybody knows it had no effect.
+    """
+
+    lasting: list[str]
+    undeclared: list[str]
+
+    @classmethod
+    def of(cls, atoms: Iterable[tuple[str, str | None, bool]]) -> Self:
+        """Of (name, outcome of its revert, whether it had failed) for each atom."""
+        found = cls([], [])
+        for name, outcome, failed in atoms:
+            if outcome == NOT_REVERTIBLE:
+                found.lasting.append(name)
+            elif outcome == UNDECLARED and not failed:
+                found.undeclared.append(name)
+        return found
+
+
+def stayed(seen: Seen) -> Stayed:
+    """What stayed of what this run did."""
+    state = seen.state
+    return Stayed.of(
+        (spec.name, revert_outcome(seen, spec.index), spec.index in state.failures) for spec in seen.definition.atoms
+    )
 
 
 def failures_of(seen: Seen) -> list[dict[str, Any]]:
@@ -179,17 +236,20 @@ def failure_of(seen: Seen, version: int, atom: int) -> dict[str, Any]:
 
 
 def _result(seen: Seen, source: Source) -> Any:
-    """What an atom provides, as it is stored: all of its result, or one item."""
+    """What an atom provides, as it is stored: all of its result, or one item; `_MISSING` where there is no such item."""
     tree, key = seen.tree(seen.state.result[source.atom]), source.key
     if key is None or tree is None:
         return tree
     items = tree.get(_TUPLE) if isinstance(tree, dict) and isinstance(key, int) else tree
-    if isinstance(items, list) and isinstance(key, int) and key < len(items):
-        return items[key]
+    if isinstance(items, list) and isinstance(key, int):
+        return items[key] if 0 <= key < len(items) else _MISSING
     if isinstance(items, dict) and isinstance(key, str) and (escaped := f"${key}" if key[:1] == "$" else key) in items:
         return items[escaped]
-    # Something that takes its class, if it is known here, to look into.
-    return orjson.loads(encode(decode(orjson.dumps(tree))[key], limit=None))
+    try:
+        # Something that takes its class, if it is known here, to look into; which is the user's code.
+        return orjson.loads(encode(decode(orjson.dumps(tree))[key], limit=None))
+    except Exception:
+        return _MISSING
 
 
 def _key(name: str) -> str:

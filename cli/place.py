@@ -19,6 +19,8 @@ from ..errors import StoreUnavailable, UsageError
 from ..store import log
 from ..store.server import embedded
 from ..store.session import Session
+from .secrets import keep_secret
+from .words import collapsed
 
 _RUN = re.compile(r"[0-9a-fA-F-]{1,36}")
 ACTOR = "cli"
@@ -31,6 +33,7 @@ class Place:
     def __init__(self, database_url: str | None) -> None:
         settings = Settings.load()
         self.settings = attrs.evolve(settings, database_url=database_url) if database_url else settings
+        keep_secret(self.settings.database_url or "")
 
     @property
     def own(self) -> bool:
@@ -64,7 +67,7 @@ def reached() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(collapsed(str(error))) from error
 
 
 def find_run(session: Session, text: str) -> UUID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,19 +12,26 @@ from uuid import UUID
 import click
 
 from .. import telemetry
+from ..engine.core.states import SETTLED_RUN, RunState
 from ..engine.definition import Atom, Flow
 from ..engine.runtime.app import Made, Sagalog
 from ..engine.runtime.engine import Engine
-from ..errors import UsageError
+from ..engine.runtime.views import moment
+from ..errors import Conflict, UsageError
+from ..store import log
+from ..store.rebuild import KEY_SCOPE
 from . import words
 from .answers import run_code
-from .going import answer_for, answer_one, go_on, saying_who_is_waited_for
+from .going import answer_for, answer_one, go_on, saying_who_is_waited_for, warn_of_what_stayed
 from .inputs import read_input, read_orders
 from .load import find_app, load_flow, parse_arguments
-from .options import app_option, common
-from .picture import see
+from .options import app_option, common, not_empty
+from .picture import see, stayed
 from .place import Place
 from .screen import Screen
+
+_TOLD = 10
+"""Suspended runs that are named, of many."""
 
 
 @click.command()
@@ -36,7 +44,9 @@ from .screen import Screen
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="Runs at a time."
 )
-@click.option("--key", metavar="K", help="A name for the run: one that has it already goes on instead.")
+@click.option(
+    "--key", callback=not_empty, metavar="K", help="A name for the run: one that has it already goes on instead."
+)
 @app_option
 @common
 def run(
@@ -45,7 +55,17 @@ def run(
 ) -> int:  # fmt: skip
     """Run a flow, or one for each line of a file.
 
-    Exit code 0: SUCCESS; 3: reverted, with --each some and none worse; else 1. The same --each again goes on.
+    FLOW is a flow, a task or a factory, a function that makes one. A function is called only if its annotation says
+    that it returns a flow or a task; or, without annotation, if it is the module's own and not what one of its tasks
+    does.
+
+    With --each, a line's keys are the inputs: {"order": 1} gives 1 to the input order. If the flow requires exactly
+    one input and the line does not have it as a key, the whole line is that input, whatever else it holds.
+    All lines become runs first, in one transaction; the same command with the same file goes on with them.
+
+    A run that is there already under its key goes on, but a SUSPENDED one stays so until `sagalog resume`.
+
+    Exit code 0: SUCCESS; 3: reverted, with --each some and none worse; else 1.
     """
     if each is not None and (given is not None or key is not None):
         raise UsageError("run: --each gives each run its inputs and its key; --input and --key are for a single run")
@@ -61,6 +81,8 @@ def _run_one(
     place: Place, screen: Screen, app: Sagalog, flow: Flow | Atom | Made, inputs: dict[str, Any], key: str | None
 ) -> int:
     with place.engine(app) as engine:
+        if key is not None:
+            _tell_if_known(engine, screen, key)
         ids: list[UUID] = []
         try:
             with _noting(ids), saying_who_is_waited_for(screen):
@@ -68,8 +90,28 @@ def _run_one(
         except KeyboardInterrupt:
             how = f"To go on: sagalog resume {ids[0]}" if ids else "Nothing was started."
             raise KeyboardInterrupt(how) from None
-        answer_one(screen, see(engine.session, ended.id))
+        except Conflict as error:
+            if key is None:
+                raise
+            raise UsageError(str(error)) from error
+        seen = see(engine.session, ended.id)
+        answer_one(screen, seen)
+        warn_of_what_stayed(screen, [stayed(seen)])
+        if ended.state is RunState.SUSPENDED:
+            screen.say(f"it is SUSPENDED, and left so. To go on: sagalog resume {ended.id}", "yellow")
     return run_code([ended.state])
+
+
+def _tell_if_known(engine: Engine, screen: Screen, key: str) -> None:
+    """Say which run has the key already, if there is one."""
+    run = engine.perform(lambda: log.claimed(KEY_SCOPE, key))
+    if run is None:
+        return
+    seen = see(engine.session, run)
+    created, now = moment(seen.row["created_at"]).astimezone(), datetime.now().astimezone()
+    at = f"{created:%H:%M:%S}" if created.date() == now.date() else words.moment(created)
+    already = "already " if seen.state.run in SETTLED_RUN else ""
+    screen.say(f"key {words.brief(key, 60)}: the run of {at}, {already}{seen.state.run}", "yellow")
 
 
 @contextmanager
@@ -93,9 +135,23 @@ def _run_each(
     orders = read_orders(app, flow, file, place.settings.value_limit)
     with place.engine(app) as engine:
         ids = _start(engine, screen, orders, file)
-        ended, why, seconds = go_on(engine, screen, ids, concurrency, _same_command())
+        lines = {run: f"{file}:{order.facts['key'].rpartition(':')[2]}" for run, order in zip(ids, orders, strict=True)}
+        suspended = {row.run_id for row in engine.rows(states=[RunState.SUSPENDED])} & set(ids)
+        going = [run for run in ids if run not in suspended]
+        ended, why, seconds = go_on(engine, screen, going, concurrency, _same_command(), lines)
+        states = dict(ended) | dict.fromkeys(suspended, RunState.SUSPENDED)
+        ended = [(run, states[run]) for run in dict.fromkeys(ids)]
         answer_for(screen, ended, why, seconds)
+        _tell_of_suspended(screen, [f"{lines[run]}: run {run}" for run in ids if run in suspended])
     return run_code(state for _, state in ended)
+
+
+def _tell_of_suspended(screen: Screen, runs: Sequence[str]) -> None:
+    for run in runs[:_TOLD]:
+        screen.say(f"{run} is left SUSPENDED", "yellow")
+    if runs:
+        more = f"and {len(runs) - _TOLD:,} more are. " if len(runs) > _TOLD else ""
+        screen.say(f"{more}To go on with one: sagalog resume RUN", "yellow")
 
 
 def _start(engine: Engine, screen: Screen, orders: Sequence[Any], file: Path) -> list[UUID]:

@@ -14,6 +14,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from .secrets import redacted
+
 _WIDE = 160
 """Columns where no terminal says how many there are: nobody wants a pipe cut to 80."""
 
@@ -81,7 +83,7 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         """Write a remark to stderr."""
-        self.err.print(Text(text, style), soft_wrap=True)
+        self.err.print(Text(redacted(text), style), soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, unit: str, total: int | None) -> Iterator[Bar]:

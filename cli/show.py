@@ -14,7 +14,7 @@ from rich.text import Text
 from . import words
 from .answers import brief_failure
 from .options import common, talkative
-from .picture import Seen, created_of, picture
+from .picture import NOT_REVERTIBLE, Seen, created_of, picture
 from .picture import see as look
 from .place import Place, find_run
 from .screen import Screen
@@ -78,12 +78,20 @@ def _atoms(atoms: list[dict[str, Any]]) -> RenderableType:
         table.add_column(name, no_wrap=True)
     table.add_column("RESULT", overflow="fold")
     for atom in shown:
-        table.add_row(Text(words.brief(atom["name"], 60)), words.state(atom["state"]), _tries(atom), _outcome(atom))
+        table.add_row(Text(words.brief(atom["name"], 60)), _state(atom), _tries(atom), _outcome(atom))
     if len(shown) == len(atoms):
         return table
     counts = Counter(atom["state"] for atom in atoms)
     told = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     return Group(Text(f"{len(atoms):,} atoms: {told}"), *([table] if shown else []))
+
+
+def _state(atom: dict[str, Any]) -> Text:
+    """The state; of what is REVERTED also what that means, where nothing was undone."""
+    note = words.OUTCOMES.get(atom["outcome"])
+    if note is None:
+        return words.state(atom["state"])
+    return Text(f"{atom['state']} ({note})", "bright_magenta" if atom["outcome"] == NOT_REVERTIBLE else "magenta")
 
 
 def _tries(atom: dict[str, Any]) -> str:

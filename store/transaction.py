@@ -27,6 +27,7 @@ def closing(mark: str) -> Operation[None]:
     Raises:
         FlowError: the task's code has ended the transaction that it was given.
     """
+    yield Query("tx_immediate")
     rows = yield Query("tx_close")
     if rows[0][0] != mark:
         raise FlowError(

@@ -78,11 +78,17 @@ def pack(order: Any) -> Parcel:
     return Parcel(3)
 
 
+@task(provides=("first", "second"))
+def split(order: Any) -> Any:
+    return (order, "the other")
+
+
 order = linear("order").add(reserve, ship)
 partly = linear("partly").add(reserve, ship, write, fail)
 knotted = linear("knotted").add(tie, reserve, ship, fail)
 patient = linear("patient").add(wait, reserve)
 parcels = linear("parcels").add(pack)
+splitting = linear("splitting").add(split)
 
 
 def wide(count: int, name: str = "wide") -> Flow:
@@ -96,5 +102,5 @@ def _say(what: Any) -> Any:
     return what
 
 
-app = Sagalog(flows=[order, partly, knotted, patient, parcels, wide])
+app = Sagalog(flows=[order, partly, knotted, patient, parcels, splitting, wide])
 register(Parcel, name="cliflows.parcel")

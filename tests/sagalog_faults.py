@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from sagalog.config import Settings
 from sagalog.engine.runtime.app import Sagalog
 from sagalog.engine.runtime.engine import Engine
 from sagalog.engine.runtime.views import Run
+from sagalog.store.ids import run_id
 
 both = pytest.mark.parametrize("how", ["blocking", "async"])
 
@@ -30,6 +32,11 @@ class Business:
         with psycopg.connect(self.url, autocommit=True) as conn:
             rows = conn.execute("SELECT task FROM effect WHERE %s::uuid IS NULL OR run = %s ORDER BY task", [run, run])
             return [task for (task,) in rows]
+
+
+def new_id() -> UUID:
+    """The id of a run to be."""
+    return run_id(time.time_ns() // 1000)
 
 
 def write(conn: Any, run: UUID, task: str) -> None:
@@ -70,9 +77,9 @@ def told(settings: Settings, run_id: UUID) -> list[str]:
         return [f"{record.type} {record.atom}" if record.atom else record.type for record in engine.history(run_id)]
 
 
-def verified(settings: Settings, run_id: UUID | None = None) -> bool:
+def verified(settings: Settings, run: UUID | None = None) -> bool:
     """Whether the chain holds."""
     with Engine.open(settings=settings) as engine:
-        found = engine.verify(run_id)
+        found = engine.verify(run)
         assert found.ok, found.faults
         return True

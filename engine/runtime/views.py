@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -79,7 +78,7 @@ class Run:
             if held.state.task[source.atom] is TaskState.SUCCESS
         }
 
-    @cached_property
+    @property
     def atoms(self) -> dict[str, AtomView]:
         """{atom name: AtomView} in the order of the definition."""
         return {spec.name: self._atom(spec.index) for spec in self._held.compiled.definition.atoms}

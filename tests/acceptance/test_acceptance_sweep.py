@@ -40,7 +40,7 @@ CASES = [(story, shell) for story in STORIES for shell in SHELLS if story != "wi
 """An operator's revert has one shell only."""
 ENDS = {"succeeds": RunState.SUCCESS, "refused": RunState.REVERTED, "withdrawn": RunState.REVERTED}
 SERVED, NOT_SERVED = "Germany", "Brazil"
-STATEMENTS = 3
+STATEMENTS = 4
 """With which the transaction of a transactional task ends: back to the writer's role, the append, the commit."""
 OF_THEIR_OWN = ("key", "label", "given", "cancelled")
 """What a result says of its own run or its own call: keys, and whether it was this very call that took effect."""

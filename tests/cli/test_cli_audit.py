@@ -7,18 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-
-
-def tamper(url: str, statement: str) -> None:
-    """Change the log as only its owner can: the triggers are off meanwhile."""
-    with psycopg.connect(url) as conn:
-        conn.execute("SET session_replication_role = replica")
-        conn.execute("ALTER TABLE sagalog.record DISABLE TRIGGER USER")
-        for (table,) in conn.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'sagalog.record'::regclass"
-        ).fetchall():
-            conn.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
-        assert conn.execute(statement.encode()).rowcount == 1
+from sagalog_clitools import tamper
 
 
 def test_cli_verify_is_content_with_what_was_written(cli: Any) -> None:
@@ -126,6 +115,9 @@ def test_cli_doctor_says_what_is_connected(database: str, cli: Any) -> None:
     told = cli.json("doctor")
     names = [fact["name"] for fact in told["facts"]]
     assert told["ok"] and {"server", "schema", "clock offset", "sagalog_writer", "workers"} <= set(names)
+    values = {fact["name"]: fact["value"] for fact in told["facts"]}
+    assert type(values["position"]) is int and type(values["schema"]) is int
+    assert type(values["clock offset"]) is float and values["fsync"] == "on"
     assert "PostgreSQL 18" in cli("doctor").out
     ill = cli("doctor", "--database-url", database, code=1)
     assert "sagalog init" in ill.out and "✗" in ill.out

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sagalog_cliflows import Parcel
+from sagalog_clitools import tamper
 
 from sagalog import Engine, linear, task
 from sagalog.cli import sentences
@@ -64,7 +65,9 @@ def test_cli_list_filters(cli: Any) -> None:
     assert ids("--flow", "partly") == [three]
     assert ids("--flow", "order", "--state", "REVERTED") == [two]
     assert ids("--state", "FAILURE") == []
-    assert "None of 3 runs" in cli("list", "--state", "FAILURE").out
+    assert cli("list", "--state", "FAILURE").out == "None of 3 runs is in FAILURE.\n"
+    none = cli("list", "--state", "FAILURE", "--state", "RUNNING", "--flow", "x").out
+    assert none == "None of 3 runs is of flow 'x' and in FAILURE or RUNNING.\n"
 
 
 def test_cli_list_shows_ids_that_are_enough_to_name_a_run(cli: Any) -> None:
@@ -92,6 +95,32 @@ def test_cli_show_tells_a_person(cli: Any) -> None:
     assert "ship: Refused: no parcels to Chile [bold]at all[/bold]" in text
     assert "Traceback" not in text and 'raise Refused("no parcels' not in text
     assert 'raise Refused("no parcels' in cli("show", run, "-v").out
+
+
+def test_cli_show_tells_what_became_of_each_effect(cli: Any) -> None:
+    told = cli.one("partly", code=3)
+    assert {atom["name"]: atom["outcome"] for atom in told["atoms"]} == {
+        "reserve": "reverted", "ship": "undeclared", "write": "not_revertible", "fail": "undeclared",
+    }  # fmt: skip
+    text = cli("show", told["id"]).out
+    assert re.search(r"^reserve +REVERTED  ", text, re.MULTILINE)
+    assert re.search(r"^ship +REVERTED \(nothing to revert, undeclared\)", text, re.MULTILINE)
+    assert re.search(r"^write +REVERTED \(cannot be undone\)", text, re.MULTILINE)
+    drawn = cli("graph", told["id"]).out
+    assert "REVERTED #40;cannot be undone#41;" in drawn and drawn.count(":::NOT_REVERTIBLE") == 1
+    assert "classDef NOT_REVERTIBLE fill:" in drawn and drawn.count(":::REVERTED") == 3
+
+
+@pytest.mark.parametrize("value", ['{"$tuple@1": ["x"]}', "5", '"x"', '{"$no.such@1": 1}', "[]"])
+def test_cli_show_leaves_out_what_a_result_does_not_have(cli: Any, value: str) -> None:
+    run = cli.one("splitting")["id"]
+    tamper(
+        cli.url,
+        f"UPDATE sagalog.record SET value = '{value}'::bytea WHERE stream_id = '{run}' AND type = 'task.success'",
+    )
+    results = cli.json("show", run)["results"]
+    assert "second" not in results and set(results) <= {"first"}
+    assert "splitting" in cli("show", run).out
 
 
 def test_cli_show_of_a_large_flow_counts_its_atoms(cli: Any) -> None:
@@ -142,6 +171,8 @@ def test_cli_history_at_a_version_is_show_at_that_version(cli: Any) -> None:
     assert pictures[0]["state"] == "PENDING" and pictures[running]["atoms"][0]["state"] == "RUNNING"
     assert "RUNNING" in cli("history", shown["id"], "--at", str(running + 1)).out
     assert "Usage" in cli("history", shown["id"], "--at", "0", code=2).err
+    beyond = cli("history", shown["id"], "--at", "999", code=2)
+    assert f"there is no version 999, the last is {shown['version']}" in beyond.err and beyond.out == ""
 
 
 def test_cli_history_is_a_timeline(cli: Any, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sagalog.cli.secrets import keep_secret, redacted
+
 FLOW = "sagalog_cliflows:order"
 
 
@@ -16,8 +18,11 @@ FLOW = "sagalog_cliflows:order"
         (["run", "no_such_module:flow"], "there is no module 'no_such_module'"),
         (["run", "sagalog_cliflows:nothing"], "has no 'nothing'; its flows: order, partly"),
         (["run", "sagalog_cliflows"], "expected a module, a colon and a name"),
-        (["run", "sagalog_cliflows:app"], "expected a flow, a task or a function that makes a flow; found Sagalog"),
+        (["run", "sagalog_cliflows:app"], "a function that makes a flow; found an App; name one of its flows, as MODULE:"),
         (["run", "sagalog_cliflows:Parcel"], "the class Parcel; give an instance"),
+        (["run", "payout.py:flow"], "found the file 'payout.py'; say payout:flow"),
+        (["run", "./flows/payout.py:flow"], "say flows.payout:flow"),
+        (["run", FLOW, "--key", ""], "--key: expected a text that says something"),
         (["run", "broken:flow"], "importing broken failed: ZeroDivisionError: division by zero"),
         (["run", "lacking:flow"], "importing lacking failed: ModuleNotFoundError: No module named 'nowhere_at_all'"),
         (["run", FLOW], "task 'reserve' needs 'order'"),
@@ -48,6 +53,10 @@ FLOW = "sagalog_cliflows:order"
         (["resume", "0123"], "there is no run 0123"),
         (["resume", "0123", "--app", "sagalog_cliflows:reservation"], "has no 'reservation'"),
         (["resume", "0123", "--app", "sagalog_cliflows:wide"], "expected a Sagalog app, found function"),
+        (["resume", "0123", "--app", "no_such_module:app"], "error: --app: there is no module 'no_such_module'"),
+        (["revert", "0123", "--reason", "  "], "--reason: expected a text that says something"),
+        (["suspend", "0123", "--reason", ""], "--reason: expected a text that says something"),
+        (["stop"], "a database URL is given"),
         (["revert", "0123", "--reason", "x"], "there is no run 0123"),
         (["suspend", "0123"], "there is no run 0123"),
         (["list", "--state", "ENDED"], "expected one of PENDING, RUNNING"),
@@ -89,6 +98,67 @@ def test_cli_wrong_password_is_said(reader: Any) -> None:
     assert "nobody_there" in done.err and "secret" not in done.err
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres//app:SECRET@127.0.0.1:1/x",
+        "postgresql://app:SECRET@127.0.0.1:1/x",
+        "postgresql://app:SEC%52ET@127.0.0.1:port/x",
+        "postgresql://app:SECRET/SECRET@127.0.0.1:1/x",
+        "postgresql://app:SECRET@SECRET@127.0.0.1:1/x",
+        "postgresql://app@127.0.0.1:1/x?password=SECRET&nonsense=1",
+        "host=127.0.0.1 port=1 password='SECRET' nonsense",
+    ],
+)
+def test_cli_password_is_never_printed(reader: Any, url: str) -> None:
+    for arguments in (["list"], ["doctor"], ["init"], ["run", FLOW, "--input", '{"order": 1}']):
+        done = reader(*arguments, "--database-url", url, code=2)
+        assert done.err.startswith("error: ") and done.out == ""
+        assert "SECRET" not in done.err and "SEC%52ET" not in done.err
+        assert "  " not in done.err and "\t" not in done.err
+
+
+def test_cli_password_that_is_a_word_of_ours_leaves_messages_readable() -> None:
+    keep_secret("postgresql://someone:sagalog@host/db")
+    assert redacted("someone:sagalog@host: run `sagalog init`") == "someone:***@host: run `sagalog init`"
+    keep_secret("postgresql://someone:ab@host/db")
+    assert redacted("cab ab") == "cab ***"
+    keep_secret("")
+    assert redacted("ab") == "ab"
+
+
+HELPERS = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+from pathlib import Path
+from os import getcwd as imported
+from sagalog import Flow, linear
+if TYPE_CHECKING:
+    from elsewhere import SomeFlow
+def called(): Path("called").touch()
+def told() -> None: called()
+def number() -> int: called(); return 1
+def work(): called()
+async def later(): called()
+def plain(): return linear("plain").add(work)
+def annotated() -> Flow: return linear("annotated").add(work)
+def hidden() -> SomeFlow: return linear("hidden").add(work)
+def maybe(n: int = 1) -> Flow | None: return linear("maybe").add(work)
+flow = linear("helpers").add(work)
+"""
+
+
+def test_cli_run_calls_no_function_that_is_no_factory(reader: Any, tmp_path: Path) -> None:
+    (tmp_path / "helpers_mistaken.py").write_text(HELPERS)
+    for name in ("told", "number", "work", "later", "imported"):
+        done = reader("graph", f"helpers_mistaken:{name}", code=2)
+        assert "it was not called" in done.err and "its flows: flow" in done.err, done.err
+    assert not (tmp_path / "called").exists()
+    for name in ("plain", "annotated", "hidden", "maybe"):
+        assert reader.json("graph", f"helpers_mistaken:{name}")["flow"] == name
+    assert "A function is called only if" in " ".join(reader("run", "--help").out.split())
+
+
 def test_cli_schema_that_is_missing_names_init(database: str, reader: Any) -> None:
     for command in (["list"], ["run", FLOW, "--input", '{"order": 1}'], ["rebuild"], ["verify"]):
         assert "sagalog init" in reader(*command, "--database-url", database, code=2).err
@@ -112,7 +182,7 @@ def test_cli_other_code_than_the_run_was_started_with_is_refused(cli: Any, tmp_p
         "from sagalog import linear, Sagalog\ndef other(): return 1\napp = Sagalog([linear('order').add(other)])\n"
     )
     done = cli("revert", run, "--reason", "x", "--app", "otherflows:app", code=2)
-    assert "is not the one this run was started with" in done.err
+    assert "task 'reserve'" in done.err and "the code that this run was started with" in done.err
     (tmp_path / "emptyflows.py").write_text("from sagalog import Sagalog\napp = Sagalog()\n")
     assert "is not in the App" in cli("revert", run, "--reason", "x", "--app", "emptyflows:app", code=2).err
 

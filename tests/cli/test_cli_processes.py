@@ -137,6 +137,11 @@ def test_cli_without_a_url_uses_the_embedded_server(throwaway_home: Path, cli: A
     assert done.json["state"] == "SUCCESS"
     assert len(cli.wait(cli.child("list", "--json", **more)).json) == 1
     assert cli.wait(cli.child("init", "--json", **more)).json["applied"] == []
+    assert "`sagalog stop` stops its server" in cli.wait(cli.child("doctor", **more)).out
+    throwaway_home.chmod(0o700)  # where root has handed the data to another account, that one could not pass any more
+    assert cli.wait(cli.child("stop", "--json", **more)).json == {"stopped": True, "home": str(throwaway_home)}
+    assert "no embedded server" in cli.wait(cli.child("stop", **more)).out
+    assert len(cli.wait(cli.child("list", "--json", **more)).json) == 1
 
 
 def test_cli_is_readable_where_the_terminal_is_poor(cli: Any) -> None:

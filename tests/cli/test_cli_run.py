@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from sagalog_cliflows import order
+
+from sagalog import Engine
 
 SHOWN = [
     "id", "flow", "state", "version", "created_at", "updated_at", "reason", "failure",
@@ -30,6 +34,7 @@ def test_cli_run_answers_as_show_with_values_as_they_are_stored(cli: Any) -> Non
     assert told["atoms"][0] == {
         "name": "reserve", "kind": "task", "state": "SUCCESS", "execution": 1, "attempt": 1, "result": stored,
         "failure": None, "revert_result": None, "revert_failure": None, "progress": None,
+        "outcome": None,
     }  # fmt: skip
     assert told == cli.json("show", told["id"])
 
@@ -83,6 +88,55 @@ def test_cli_run_with_a_key_that_is_taken_goes_on_with_that_run(cli: Any) -> Non
     first, second = cli.json(*arguments), cli.json(*arguments)
     assert first == second
     assert len(cli.json("list")) == 1
+    other = cli("run", "sagalog_cliflows:order", "--input", '{"order": 2}', "--key", "k1", code=2)
+    assert "a key stands for one request" in other.err
+    assert re.search(r"^key k1: the run of \d\d:\d\d:\d\d, already SUCCESS$", cli(*arguments).err, re.MULTILINE)
+
+
+def test_cli_run_with_the_key_of_a_suspended_run_leaves_it_so(cli: Any, tmp_path: Path) -> None:
+    file = each(tmp_path, '{"order": 1}', '{"order": 2}')
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    with Engine.open(cli.url) as engine:
+        one = str(engine.start(order, {"order": 1}, key="po-1").id)
+        two = str(engine.start(order, {"order": 1}, key=f"{digest}:1").id)
+    for run in (one, two):
+        assert cli.json("suspend", run)["state"] == "SUSPENDED"
+    version = cli.json("show", one)["version"]
+    done = cli("run", "sagalog_cliflows:order", "--input", '{"order": 1}', "--key", "po-1", "--json", code=1)
+    assert (done.json["state"], done.json["version"]) == ("SUSPENDED", version)
+    assert f"it is SUSPENDED, and left so. To go on: sagalog resume {one}" in done.err
+    lines = cli("run", "sagalog_cliflows:order", "--each", str(file), "--json", code=1)
+    assert (lines.json["states"], lines.json["ids"][0]) == ({"SUSPENDED": 1, "SUCCESS": 1}, two)
+    assert f"{file}:1: run {two} is left SUSPENDED" in lines.err and "sagalog resume RUN" in lines.err
+    assert "2 runs in FAILURE or SUSPENDED are left alone: sagalog resume RUN" in cli("resume", "--all").err
+    assert cli.json("resume", one)["state"] == "SUCCESS"
+
+
+def test_cli_run_warns_of_what_stayed(cli: Any, tmp_path: Path) -> None:
+    said = "what 'write' did cannot be undone and stays; nothing was undone for 'ship', which declares no revert"
+    done = cli("run", "sagalog_cliflows:partly", "--input", '{"order": 1}', "--json", code=3)
+    assert f"warning: {said}" in done.err.splitlines()
+    assert "warning" not in cli("run", "sagalog_cliflows:order", "--input", '{"order": "Chile"}', code=3).err
+    file = each(tmp_path, '{"order": 1}', '{"order": 2}')
+    many = cli("run", "sagalog_cliflows:partly", "--each", str(file), code=3)
+    assert f"warning: in 2 of 2 reverted runs: {said}" in many.err.splitlines()
+    run = cli.one("order")["id"]
+    assert "warning: nothing was undone for 'ship'" in cli("revert", run, "--reason", "x").err
+    again = cli("revert", run, "--reason", "x")
+    assert "nothing was done: it was REVERTED already" in again.err
+    assert cli.json("revert", run, "--reason", "x")["version"] == cli.json("show", run)["version"]
+
+
+def test_cli_resume_all_names_the_run_of_each_error(cli: Any, tmp_path: Path) -> None:
+    with Engine.open(cli.url) as engine:
+        ids = sorted(str(engine.start(order, {"order": number}).id) for number in range(2))
+    (tmp_path / "nothing_there.py").write_text("from sagalog import Sagalog\napp = Sagalog()\n")
+    done = cli("resume", "--all", "--app", "nothing_there:app", "--json", code=1)
+    assert done.json["states"] == {"PENDING": 2}
+    assert [line for line in done.err.splitlines() if line.startswith("error: ")] == [
+        f"error: run {ids[0]}, run {ids[1]}: the flow 'order' is not in the App, which has: none; "
+        "give one that does (--app MODULE:OBJ)"
+    ]
 
 
 def each(tmp_path: Path, *lines: str) -> Path:
@@ -178,3 +232,12 @@ def test_cli_run_each_tells_how_the_runs_ended(cli: Any, tmp_path: Path) -> None
     lines = cli("run", "sagalog_cliflows:order", "--each", str(file), code=3).out.splitlines()
     assert any(line.split() == ["SUCCESS", "1"] for line in lines)
     assert any(line.split() == ["REVERTED", "2", "ship:", "Refused", "2"] for line in lines)
+    (pace,) = [line for line in lines if line.startswith("3 runs in ")]
+    assert "a second" not in pace
+
+
+def test_cli_run_each_names_line_and_run_of_what_failed(cli: Any, tmp_path: Path) -> None:
+    file = each(tmp_path, "", '{"order": "Chile"}', '{"order": 1}')
+    done = cli("run", "sagalog_cliflows:order", "--each", str(file), "--json", code=3)
+    said = f"{file}:2: run {done.json['ids'][0]} REVERTED: ship: Refused: no parcels to Chile [bold]at all[/bold]"
+    assert said in done.err.splitlines()

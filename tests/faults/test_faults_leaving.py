@@ -8,10 +8,11 @@ import random
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-from sagalog_faults import Business, both, told, verified, write
+from sagalog_children import Child, Line
+from sagalog_faults import Business, both, new_id, told, verified, write
 
 from sagalog import telemetry
 from sagalog.config import Settings
@@ -19,6 +20,7 @@ from sagalog.engine.core.states import RunState
 from sagalog.engine.definition import Context, FunctorTask, linear, unordered
 from sagalog.engine.runtime.app import Sagalog
 from sagalog.engine.runtime.engine import Engine
+from sagalog.errors import FlowFailed
 
 KINDS = ("plain", "async", "transactional")
 
@@ -69,7 +71,7 @@ def test_an_interrupt_in_a_task_leaves_the_run_to_whoever_comes(
         FunctorTask(lambda: 1, name="after"),
     ]
     flow = (unordered if parallel else linear)("f").add(*items)
-    run_id = uuid4()
+    run_id = new_id()
     with Engine.open(settings=settings) as engine:
         with pytest.raises(KeyboardInterrupt):
             attempt(engine, how, flow, run_id=run_id)
@@ -99,7 +101,7 @@ def test_an_interrupt_in_a_revert_leaves_it_to_whoever_comes(settings: Settings,
         raise ValueError("no")
 
     flow = linear("f").add(FunctorTask(lambda: None, name="first", revert=undo), FunctorTask(fail, name="second"))
-    run_id = uuid4()
+    run_id = new_id()
     with Engine.open(settings=settings) as engine:
         with pytest.raises(KeyboardInterrupt):
             attempt(engine, how, flow, run_id=run_id)
@@ -117,7 +119,7 @@ def test_an_interrupt_between_two_steps_leaves_nothing_open(settings: Settings, 
 
     flow = linear("f").add(FunctorTask(book, name="book", transactional=True), FunctorTask(lambda: None, name="last"))
     for nth in itertools.count(1):
-        run_id, seen = uuid4(), itertools.count(1)
+        run_id, seen = new_id(), itertools.count(1)
 
         def strike(name: str, facts: dict[str, Any], nth: int = nth, seen: Any = seen) -> None:
             if name == event and next(seen) == nth:
@@ -173,7 +175,7 @@ def test_an_arun_can_be_cancelled_at_any_moment(settings: Settings, business: Bu
     """Whatever was under way: the run is nobody's at once, it goes on elsewhere, and each row is there once."""
     chance, count = random.Random(7), 60
     flow = saga()
-    ids = [uuid4() for _ in range(count)]
+    ids = [new_id() for _ in range(count)]
     left: list[UUID] = []
 
     async def scene() -> None:
@@ -218,7 +220,7 @@ def test_a_cancelled_arun_is_cancelled_and_nothing_else(settings: Settings) -> N
         await asyncio.sleep(60)
 
     flow = linear("f").add(FunctorTask(wait, name="wait"), FunctorTask(lambda: None, name="after"))
-    run_id = uuid4()
+    run_id = new_id()
 
     async def scene() -> None:
         async with Engine.open(settings=settings) as engine:
@@ -232,3 +234,41 @@ def test_a_cancelled_arun_is_cancelled_and_nothing_else(settings: Settings) -> N
     asyncio.run(scene())
     records = told(settings, run_id)
     assert records[-1] == "task.running wait"
+
+
+@pytest.mark.parametrize("manner", ["closed first", "cancelled first"])
+def test_an_engine_that_is_left_while_others_still_run_comes_to_an_end(
+    settings: Settings, business: Business, manner: str
+) -> None:
+    """One of many runs fails, its caller leaves, and the loop is closed over the others: nothing hangs, nothing is lost."""
+    flow = saga()
+
+    def fail() -> None:
+        time.sleep(0.05)
+        raise ValueError("no")
+
+    ids = [new_id() for _ in range(40)]
+
+    def body(line: Line) -> None:
+        async def scene() -> None:
+            async with Engine.open(settings=settings) as engine:
+                ways = [asyncio.create_task(engine.arun(flow, run_id=run_id)) for run_id in ids]
+                try:
+                    await engine.arun(linear("bad").add(FunctorTask(fail, name="fail")))
+                finally:
+                    for way in ways if manner == "cancelled first" else []:
+                        way.cancel()
+
+        with pytest.raises(FlowFailed):
+            asyncio.run(scene())
+        line.say("left")
+
+    with Child(body) as child:
+        assert child.next() == "left"
+        assert child.wait() == 0
+    with Engine.open(settings=settings, app=Sagalog(flows=[flow])) as other:
+        for run_id in ids:
+            if other.find(run_id.hex):
+                assert other.resume(run_id, steal=False).state is RunState.SUCCESS
+                assert business.effects(run_id) == ["last", "one", "three", "two"]
+        assert other.verify().ok

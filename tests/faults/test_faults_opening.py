@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import attrs
 import psycopg
 import pytest
-from sagalog_faults import both, resume, told
+from sagalog_faults import both, new_id, resume, told
 
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState
@@ -52,7 +52,7 @@ def test_a_schema_that_becomes_newer_while_a_run_is_under_way_stops_it_resumable
             while first:
                 conn.execute(first.pop(0).encode())
 
-    flow, run_id = linear("f").add(FunctorTask(migrate, name="migrate")), uuid4()
+    flow, run_id = linear("f").add(FunctorTask(migrate, name="migrate")), new_id()
     with Engine.open(settings=settings) as engine, pytest.raises(SchemaMismatch, match="newer"):
         engine.run(flow, run_id=run_id)
     with psycopg.connect(str(settings.database_url), autocommit=True) as conn:
@@ -112,7 +112,7 @@ _passed: list[bool] = []
 @pytest.fixture
 def stopped(settings: Settings) -> UUID:
     """A run that was interrupted in its second task."""
-    run_id = uuid4()
+    run_id = new_id()
     with Engine.open(settings=settings) as engine, pytest.raises(KeyboardInterrupt):
         engine.run(flow_of("one", "stop", "three"), run_id=run_id)
     return run_id
@@ -145,4 +145,4 @@ def test_a_changed_definition_is_refused_with_a_diff_and_the_run_is_as_it_was(
 @both
 def test_a_run_that_is_not_there_is_unknown(settings: Settings, how: str) -> None:
     with pytest.raises(UnknownRun):
-        resume(settings, how, flow_of("one"), uuid4())
+        resume(settings, how, flow_of("one"), new_id())

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import attrs
 import psycopg
 import pytest
 from sagalog_children import Child, Line, run_all
-from sagalog_faults import Business, both, told, verified, write
+from sagalog_faults import Business, both, new_id, told, verified, write
 
 from sagalog import telemetry
 from sagalog.config import Settings
@@ -118,7 +118,7 @@ def _outcome(do: Callable[[], Run]) -> dict[str, str]:
 def test_of_two_that_resume_one_run_at_once_one_does_and_the_other_says_so(
     settings: Settings, tmp_path: Path, how: str
 ) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
         owner.kill()
@@ -168,7 +168,7 @@ def _racing(one: Child, two: Child) -> list[Child]:
 
 
 def test_a_run_of_a_living_process_is_waited_for_for_one_lease_at_most(settings: Settings, tmp_path: Path) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -196,7 +196,7 @@ def test_a_run_of_a_living_process_is_waited_for_for_one_lease_at_most(settings:
 def test_an_owner_that_stood_still_comes_back_and_is_fenced(
     settings: Settings, business: Business, tmp_path: Path, how: str, transactional: bool
 ) -> None:
-    flow, run_id = slow_saga(tmp_path, transactional=transactional), uuid4()
+    flow, run_id = slow_saga(tmp_path, transactional=transactional), new_id()
     with Child(running(settings, flow, run_id, how)) as stale:
         until(lambda: calls(tmp_path) == ["first", "slow"])
         stale.stop()
@@ -222,7 +222,7 @@ def test_an_owner_that_stood_still_comes_back_and_is_fenced(
 
 def test_an_owner_that_stood_still_while_nobody_came_goes_on(settings: Settings, tmp_path: Path) -> None:
     """Its lease has run out, and nobody has taken anything: nothing has happened."""
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
         owner.stop()
@@ -238,7 +238,7 @@ def test_a_run_that_is_stolen_is_lost_to_its_owner_and_its_other_runs_are_not(
     settings: Settings, tmp_path: Path, how: str
 ) -> None:
     """Its lease is as good as ever; only the one run is somebody else's now."""
-    flow, run_id, other = slow_saga(tmp_path), uuid4(), linear("other").add(FunctorTask(lambda: 1, name="one"))
+    flow, run_id, other = slow_saga(tmp_path), new_id(), linear("other").add(FunctorTask(lambda: 1, name="one"))
 
     def body(line: Line) -> None:
         def after() -> Run:
@@ -278,7 +278,7 @@ def test_a_run_that_is_stolen_is_lost_to_its_owner_and_its_other_runs_are_not(
 
 @both
 def test_a_run_of_another_process_is_suspended_through_its_inbox(settings: Settings, tmp_path: Path, how: str) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id, how)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -304,7 +304,7 @@ def test_a_run_of_another_process_is_suspended_through_its_inbox(settings: Setti
 
 @both
 def test_a_run_of_another_process_is_reverted_through_its_inbox(settings: Settings, tmp_path: Path, how: str) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id, how)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -325,7 +325,7 @@ def test_a_run_of_another_process_is_reverted_through_its_inbox(settings: Settin
 def test_a_revert_that_fails_in_another_process_is_not_tried_again_by_who_asked(
     settings: Settings, tmp_path: Path, how: str
 ) -> None:
-    flow, run_id = slow_saga(tmp_path, broken=True), uuid4()
+    flow, run_id = slow_saga(tmp_path, broken=True), new_id()
     with Child(running(settings, flow, run_id, how)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -348,7 +348,7 @@ def test_a_message_that_a_killed_owner_had_not_accepted_is_applied_once(
     settings: Settings, tmp_path: Path, how: str, kind: str
 ) -> None:
     # The owner does not look into its inbox before it is killed.
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(attrs.evolve(settings, poll=60.0), flow, run_id, how)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -385,7 +385,7 @@ def test_a_message_that_a_killed_owner_had_not_accepted_is_applied_once(
 
 @pytest.mark.parametrize("kind", ["suspend", "revert"])
 def test_who_asks_takes_over_when_the_owner_is_killed_meanwhile(settings: Settings, tmp_path: Path, kind: str) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(attrs.evolve(settings, poll=60.0), flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
 
@@ -413,7 +413,7 @@ def _posted(settings: Settings, run_id: UUID) -> int:
 
 def test_a_killed_process_is_known_to_be_gone_at_once(settings: Settings, tmp_path: Path) -> None:
     """No lease is waited for that belongs to a process of this machine which has ended."""
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     patient = attrs.evolve(settings, lease=600.0)
     with Child(running(patient, flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
@@ -425,7 +425,7 @@ def test_a_killed_process_is_known_to_be_gone_at_once(settings: Settings, tmp_pa
 
 
 def test_one_process_that_resumes_a_run_twice_at_once_drives_it_once(settings: Settings, tmp_path: Path) -> None:
-    flow, run_id = slow_saga(tmp_path), uuid4()
+    flow, run_id = slow_saga(tmp_path), new_id()
     with Child(running(settings, flow, run_id)) as owner:
         until(lambda: calls(tmp_path) == ["first", "slow"])
         owner.kill()
@@ -447,7 +447,7 @@ def test_one_process_that_resumes_a_run_twice_at_once_drives_it_once(settings: S
 def test_two_runs_that_are_given_the_same_id_harm_nobody(settings: Settings) -> None:
     """They would be in one commit, with others beside them."""
     flow = linear("f").add(*(FunctorTask(_tick, name=f"t{n}") for n in range(2)))
-    run_id = uuid4()
+    run_id = new_id()
 
     async def scene() -> list[Any]:
         async with Engine.open(settings=settings) as engine:
@@ -462,7 +462,7 @@ def test_two_runs_that_are_given_the_same_id_harm_nobody(settings: Settings) -> 
 def test_a_run_that_is_fenced_takes_nothing_of_its_neighbours_with_it(settings: Settings, tmp_path: Path) -> None:
     """Twenty runs share each commit; some of them are stolen. The others do not notice."""
     flow = linear("f").add(*(FunctorTask(_tick, name=f"t{n}") for n in range(5)))
-    ids = [uuid4() for _ in range(20)]
+    ids = [new_id() for _ in range(20)]
     stolen = ids[::4]
 
     def body(line: Line) -> None:

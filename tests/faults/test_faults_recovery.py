@@ -7,11 +7,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sagalog_children import Line, run_all
-from sagalog_faults import both, resume, run, told, verified
+from sagalog_faults import both, new_id, resume, run, told, verified
 
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState, TaskState
@@ -76,7 +76,7 @@ def calls(folder: Path) -> list[str]:
 
 def killed(settings: Settings, how: str, flow: Any) -> UUID:
     """Run the flow in a child that is killed in it."""
-    run_id = uuid4()
+    run_id = new_id()
 
     def body(line: Line) -> None:
         run(settings, how, flow, run_id=run_id)

@@ -13,12 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import psycopg
 import pytest
-from sagalog_faults import Business, both, resume, run, told, verified, write
+from sagalog_faults import Business, both, new_id, resume, run, told, verified, write
 
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState
@@ -195,7 +194,7 @@ def test_a_server_that_stays_away_ends_the_call_and_not_the_run(fragile: Server,
             todo.pop()("immediate")
 
     flow = linear("f").add(FunctorTask(stop_once, name="stop"), FunctorTask(lambda: None, name="after"))
-    run_id = uuid4()
+    run_id = new_id()
     with pytest.raises(StoreUnavailable, match="check the server"):
         run(impatient, how, flow, run_id=run_id)
     fragile.cluster.start()
@@ -237,7 +236,7 @@ def test_a_server_that_will_not_write_says_why_and_the_run_goes_on_later(
             change(todo.pop())
 
     flow = linear("f").add(FunctorTask(change_once, name="change"), FunctorTask(lambda: None, name="after"))
-    run_id = uuid4()
+    run_id = new_id()
     with pytest.raises(StoreUnavailable, match=said):
         run(settings, how, flow, run_id=run_id)
     change(f"RESET {name}")
@@ -315,7 +314,7 @@ def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(
         FunctorTask(fill, name="fill"),
         FunctorTask(book, name="book", transactional=True),
     )
-    run_id = uuid4()
+    run_id = new_id()
     with pytest.raises(StoreUnavailable):
         run(settings, "blocking", flow, run_id=run_id)
     ballast.unlink()

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import psycopg
 import pytest
-from sagalog_faults import Business, both, resume, run, told, verified, write
+from sagalog_faults import Business, both, new_id, resume, run, told, verified, write
 from sagalog_proxy import Cut, Proxy
 
 from sagalog.config import Settings
@@ -260,7 +259,7 @@ def test_a_constraint_that_fails_at_commit_is_a_failure_of_the_task(
     """A run that met it and stayed RUNNING would meet it again at each resume, and never come to an end."""
     with psycopg.connect(business.url, autocommit=True) as conn:
         conn.execute("ALTER TABLE effect ADD UNIQUE (task) DEFERRABLE INITIALLY DEFERRED")
-        write(conn, uuid4(), "book")
+        write(conn, new_id(), "book")
     with pytest.raises(FlowFailed) as failed:
         run(settings, how, PLACES[place]())
     done = resume(settings, how, PLACES[place](), failed.value.run_id, raises=False)
@@ -376,7 +375,7 @@ def test_an_error_of_the_log_itself_is_not_taken_for_the_tasks(
                 "CREATE TRIGGER full_up BEFORE INSERT ON sagalog.record FOR EACH STATEMENT EXECUTE FUNCTION full_up()"
             )
 
-    run_id = uuid4()
+    run_id = new_id()
     flow = PLACES["middle"](full)
     with pytest.raises(StoreUnavailable, match="disk is full"):
         run(settings, how, flow, run_id=run_id)

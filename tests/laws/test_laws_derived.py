@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from click.testing import CliRunner
 from psycopg.rows import dict_row
 
@@ -16,6 +17,7 @@ from sagalog.engine.core.states import RunState
 from sagalog.engine.definition import FunctorTask, linear
 from sagalog.engine.runtime.app import Sagalog
 from sagalog.engine.runtime.engine import Engine
+from sagalog.errors import Conflict
 from sagalog.projections import base, runs
 from sagalog.store.rebuild import rebuild
 from sagalog.store.session import Session
@@ -88,8 +90,9 @@ def test_a_definition_is_stored_with_the_first_run_that_is_there(settings: Setti
     flow = linear("f").add(FunctorTask(lambda: 1, name="a", provides="x"))
     taken = linear("taken").add(FunctorTask(lambda: 2, name="b", provides="x"))
     with Engine.open(settings=settings, flows=[flow, taken]) as engine:
-        first = engine.run(taken, key="k")
-        assert engine.run(flow, key="k").id == first.id, "refused: the key is another run's"
+        engine.run(taken, key="k")
+        with pytest.raises(Conflict):
+            engine.run(flow, key="k")
         second = engine.run(flow)
     with Engine.open(settings=settings) as stranger:
         assert stranger.state(second.id).results == {"x": 1}

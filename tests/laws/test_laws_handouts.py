@@ -105,3 +105,9 @@ def test_a_run_that_goes_on_elsewhere_hands_out_the_same(settings: Settings) -> 
     assert len(seen) == 2 and seen[0] == seen[1]
     assert "((0, 2.5), {2})" in seen[0]
     assert list(run.results) == ["made"]
+
+
+def test_the_views_of_a_run_are_not_shared_between_readings(engine: Engine) -> None:
+    run = engine.run(linear("f").add(FunctorTask(lambda: [1], name="t")))
+    run.atoms["t"].result.append(99)
+    assert run.atoms["t"].result == [1]

@@ -92,8 +92,39 @@ def test_an_outcome_with_an_open_transaction_travels_alone() -> None:
             (done[0], None), (done[1], None), (done[2], opened[2]), (done[3], opened[3]), (done[4], None),
         ])  # fmt: skip
         mail.append("message")
-        return [await flight.next([]) for _ in range(4)]
+        return [await asyncio.wait_for(flight.next([]), 5) for _ in range(4)]
 
     assert asyncio.run(scene()) == [
         ([done[0], done[1], "message"], None), ([done[2]], opened[2]), ([done[3]], opened[3]), ([done[4]], None),
     ]  # fmt: skip
+
+
+def test_what_is_under_way_ends_with_the_call_that_ran_it(settings: Settings) -> None:
+    """When `arun` has been left nothing of it acts any more: whoever takes the run over is alone with it."""
+    begun: list[str] = []
+    broken_off: list[str] = []
+
+    def waiting(name: str) -> Callable[[], Awaitable[None]]:
+        async def code() -> None:
+            begun.append(name)
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                broken_off.append(name)
+                raise
+
+        return code
+
+    flow = unordered("f").add(*(FunctorTask(waiting(name), name=name) for name in "abc"))
+
+    async def scene() -> None:
+        async with Engine.open(settings=settings) as engine:
+            going = asyncio.create_task(engine.arun(flow))
+            while len(begun) < 3:
+                await asyncio.sleep(0.01)
+            going.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await going
+            assert sorted(broken_off) == ["a", "b", "c"]
+
+    asyncio.run(asyncio.wait_for(scene(), 20))

@@ -10,9 +10,10 @@ import pytest
 from sagalog_play import Play
 
 from sagalog.engine.core.decide import Aborted, Recover, Resume, Revert, Suspend
-from sagalog.engine.core.evolve import evolve
+from sagalog.engine.core.evolve import evolve, fold
 from sagalog.engine.core.state import State, initial
 from sagalog.engine.definition import FunctorTask, Recovery, linear, unordered
+from sagalog.errors import CorruptLog
 
 
 def task(name: str, **options: Any) -> FunctorTask:
@@ -103,3 +104,33 @@ def test_the_stories_come_by_all_that_a_state_has() -> None:
                 evolve(state, version, draft.type, draft.facts)
                 seen |= {name for name in State.__slots__ if getattr(state, name)}
     assert seen == set(State.__slots__)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda rows: rows.pop(4), "does not follow version 4"),
+        (lambda rows: rows.pop(0), "does not follow version 0"),
+        (lambda rows: rows.insert(4, rows[3]), "does not follow version 4"),
+        (lambda rows: rows.insert(4, (5, "task.exploded", {})), "does not know the type 'task.exploded'"),
+    ],
+    ids=["missing", "first missing", "doubled", "unknown"],
+)
+def test_many_records_are_folded_as_one_by_one_and_refused_as_well(
+    spoil: Callable[[list[Any]], object], said: str
+) -> None:
+    play = Play(flow())
+    refuses_to_revert(play)
+    rows = [(version, draft.type, draft.facts) for version, draft in enumerate(play.records, 1)]
+    state = initial(play.definition)
+    for start in range(0, len(rows), 7):
+        _folded(state, rows[start : start + 7])
+    assert everything(state) == everything(play.refold())
+    spoil(rows)
+    with pytest.raises(CorruptLog, match=said):
+        _folded(initial(play.definition), rows)
+
+
+def _folded(state: State, rows: list[Any]) -> None:
+    versions, types, facts = (list(column) for column in zip(*rows, strict=True))
+    fold(state, versions, types, facts)
