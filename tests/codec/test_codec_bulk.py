@@ -41,7 +41,13 @@ def test_older_facts_are_upcast_where_the_types_differ(monkeypatch: pytest.Monke
     assert decode_all(types, schemas, [b"{}"] * 3) == [{}, {"new": True}, {}]
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5), st.integers() | st.text(), max_size=4))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5),
+        st.integers() | st.text(),
+        max_size=4,
+    )
+)
 def test_what_is_wrapped_is_the_dict_and_can_be_unwrapped(parts: dict[str, object]) -> None:
     names = {name: encode(value) for name, value in parts.items()}
     data = wrap(names)
