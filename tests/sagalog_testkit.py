@@ -68,14 +68,6 @@ class Server:
         """The process number of the server, to kill it."""
         return int((self.cluster.data / "postmaster.pid").read_text().split()[0])
 
-    def hurry(self) -> None:
-        """Do not wait for the disk: a database is made and dropped for each test, and none outlives the machine.
-
-        What tests of crashes kill are processes; what those have written stays with the operating system.
-        """
-        self._execute("ALTER SYSTEM SET fsync = off")
-        self._execute("SELECT pg_reload_conf()")
-
     def create(self, template: str = "template1") -> str:
         """Make a database as a copy of ``template``; return its URL."""
         name = f"test_{next(self._numbers)}"
@@ -145,7 +137,6 @@ def pg15_server() -> Iterator[Server]:
 def server() -> Iterator[Server]:
     """The embedded server of this session."""
     with embedded_server() as started:
-        started.hurry()
         yield started
 
 
@@ -153,7 +144,6 @@ def server() -> Iterator[Server]:
 def pg15() -> Iterator[Server]:
     """The PostgreSQL 15 server of this session."""
     with pg15_server() as started:
-        started.hurry()
         yield started
 
 
