@@ -24,10 +24,14 @@ Encode = Callable[[Any, str], bytes]
 
 @attrs.frozen(eq=False)
 class Compiled:
-    """A definition and the code for it: `atoms` by the index that the definition gives them."""
+    """A definition and the code for it: `atoms` by the index that the definition gives them.
+
+    `prepared` is a place for what the runtime works out of it once, by (atom, kind of call).
+    """
 
     definition: Definition
     atoms: tuple[Task, ...]
+    prepared: dict[tuple[int, str], Any] = attrs.field(factory=dict, repr=False)
 
 
 def compile(flow: Flow | Atom, encode: Encode) -> Compiled:

@@ -16,7 +16,7 @@ from uuid import UUID
 from ...store.io import Operation
 from ...store.session import AsyncSession, Session
 from ..core.decide import Aborted, Call, Failed
-from .calls import Outcome, ainvoke, invoke, is_async, stages
+from .calls import CURRENT, Outcome, ainvoke, invoke_for, is_async, stages
 from .desk import Desk, announce
 from .drive import Arrival, Drive, Turn
 from .held import Held
@@ -65,6 +65,8 @@ class Aio:
         flight = Flight(self, held)
         self.mailbox.watch(held.id, flight.wake, seen)
         open: Open | None = None
+        outer = CURRENT.get()
+        CURRENT.set(held.id)
         turn = next(drive)
         try:
             while True:
@@ -78,6 +80,7 @@ class Aio:
                     arrived, open = await flight.next(turn.calls)
                     turn = drive.send(arrived)
         finally:
+            CURRENT.set(outer)
             self.mailbox.forget(held.id)
             await flight.land()
 
@@ -87,7 +90,7 @@ class Aio:
             return await self._call_inside(held, call)
         if is_async(held, call):
             return await ainvoke(stages(held, call)), None
-        return await self.threads.call(partial(invoke, stages(held, call), self._wait)), None
+        return await self.threads.call(partial(invoke_for, held.id, stages(held, call), self._wait)), None
 
     async def _call_inside(self, held: Held, call: Call) -> Arrived:
         await self.slots.acquire()

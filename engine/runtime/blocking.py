@@ -12,7 +12,7 @@ from ...errors import SagalogError
 from ...store import hold, log
 from ...store.session import Session
 from ..core.decide import Aborted, Call, Failed
-from .calls import Outcome, invoke, stages
+from .calls import CURRENT, Outcome, invoke, stages
 from .desk import Desk, announce
 from .drive import Drive, Message, Turn
 from .held import Held
@@ -42,6 +42,8 @@ class Blocking:
         open: Open | None = None
         self._look = time.monotonic() + self.desk.settings.poll
         turn = next(drive)
+        outer = CURRENT.get()
+        CURRENT.set(held.id)
         try:
             while True:
                 broken = self._commit(held, turn, open)
@@ -65,6 +67,8 @@ class Blocking:
             # An interrupt comes when it likes: no transaction may be left open on a connection that is used again.
             self.session.close()
             raise
+        finally:
+            CURRENT.set(outer)
 
     def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
         if transactional(held, call):

@@ -12,13 +12,14 @@ import logging
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ... import telemetry
 from ...codec.values import encode
 from ...errors import Failure, FlowError, class_names
 from ..core.decide import EXECUTE, HAPPENED, PROBE_REVERT, REVERT, Call, Expired, Failed, Probed, Succeeded
+from ..core.graph import Argument
 from ..definition.context import Context
 from ..definition.probes import ProbeAnswer
 from ..definition.task import Task
@@ -34,6 +35,12 @@ CURRENT: ContextVar[UUID | None] = ContextVar("sagalog_run", default=None)
 """The run whose task is executed here."""
 
 _log = logging.getLogger("sagalog.task")
+
+
+def invoke_for(run: UUID, stages: Stages, wait: Callable[[Any], Any]) -> Outcome:
+    """`invoke` on a thread of a pool, which has to be told whose task it executes."""
+    CURRENT.set(run)
+    return invoke(stages, wait)
 
 
 def invoke(stages: Stages, wait: Callable[[Any], Any]) -> Outcome:
@@ -74,8 +81,36 @@ async def ainvoke(stages: Stages) -> Outcome:
         return outcome
 
 
+class Prepared(NamedTuple):
+    """What every call of one kind of one atom has in common: its function and hooks, and what they are handed."""
+
+    function: Callable[..., Any]
+    before: Callable[[], Any] | None
+    after: Callable[[], Any] | None
+    arguments: tuple[Argument, ...]
+    wants: tuple[str, ...]
+    is_async: bool
+
+
+def prepared(held: Held, call: Call) -> Prepared:
+    """Worked out at the first such call of a flow. Raises FlowError: the task has no such function."""
+    known: Prepared | None = held.compiled.prepared.get((call.atom, call.kind))
+    if known is None:
+        task: Task = held.compiled.atoms[call.atom]
+        spec = held.compiled.definition.atoms[call.atom]
+        plan = task.plan.call(call.kind)
+        wanted = spec.revert if call.kind in (REVERT, PROBE_REVERT) else spec.execute
+        is_async = plan is not None and plan.signature.is_async
+        known = Prepared(*task.code(call.kind), wanted, task.wants(call.kind), is_async)
+        held.compiled.prepared[call.atom, call.kind] = known
+    return known
+
+
 def is_async(held: Held, call: Call) -> bool:
     """Whether the call's code is a coroutine function."""
+    known = held.compiled.prepared.get((call.atom, call.kind))
+    if known is not None:
+        return bool(known.is_async)
     plan = held.compiled.atoms[call.atom].plan.call(call.kind)
     return plan is not None and plan.signature.is_async
 
@@ -86,16 +121,15 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
     An exception of the code, of the hooks or of what the result cannot be encoded for becomes the outcome. Those in
     `LEAVE`, and what `conn` says when its transaction is lost, go on to the caller.
     """
-    task: Task = held.compiled.atoms[call.atom]
     if telemetry.heard():
         telemetry.emit("call.before", **_facts(held, call))
-    outer = CURRENT.get()
-    CURRENT.set(held.id)
     try:
         if call.kind == REVERT and held.expired(call.atom):
             return Expired(call)
-        function, before, after = task.code(call.kind)
-        code = partial(function, **_arguments(held, call, task, conn))
+        known = prepared(held, call)
+        code, before, after = known.function, known.before, known.after
+        if known.arguments or known.wants:
+            code = partial(code, **_arguments(held, call, known, conn))
         try:
             if before is not None:
                 yield before
@@ -109,20 +143,17 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
     except BaseException as error:
         if _lost(conn, error):
             raise
-        return _failed(held, call, task, error)
+        return _failed(held, call, error)
     finally:
-        CURRENT.set(outer)
         if telemetry.heard():
             telemetry.emit("call.after", **_facts(held, call))
 
 
-def _arguments(held: Held, call: Call, task: Task, conn: Any) -> dict[str, Any]:
-    spec = held.compiled.definition.atoms[call.atom]
-    reverting = call.kind in (REVERT, PROBE_REVERT)
-    found = arguments(held, call.atom, spec.revert if reverting else spec.execute)
-    wants = task.wants(call.kind)
+def _arguments(held: Held, call: Call, known: Prepared, conn: Any) -> dict[str, Any]:
+    found = arguments(held, call.atom, known.arguments)
+    wants = known.wants
     if "context" in wants:
-        found["context"] = _context(held, call, task)
+        found["context"] = _context(held, call)
     if "conn" in wants:
         found["conn"] = conn
     if "result" in wants:
@@ -132,15 +163,16 @@ def _arguments(held: Held, call: Call, task: Task, conn: Any) -> dict[str, Any]:
     return found
 
 
-def _context(held: Held, call: Call, task: Task) -> Context:
+def _context(held: Held, call: Call) -> Context:
+    name = held.compiled.definition.atoms[call.atom].name
     direction = "revert" if call.kind in (REVERT, PROBE_REVERT) else "execute"
     return Context(
         run_id=held.id,
-        atom=task.name,
+        atom=name,
         execution=call.execution,
         attempt=call.attempt,
         idempotency_key=held.idempotency_key(call.atom, call.execution, direction),
-        logger=logging.LoggerAdapter(_log, {"run": str(held.id), "atom": task.name, "attempt": call.attempt}),
+        logger=logging.LoggerAdapter(_log, {"run": str(held.id), "atom": name, "attempt": call.attempt}),
     )
 
 
@@ -173,8 +205,8 @@ def _check_provided(result: Any, name: str, key: int | str) -> None:
     raise FlowError(f"the task provides {name!r} as item {key!r} of its result, which is {found}")
 
 
-def _failed(held: Held, call: Call, task: Task, error: BaseException) -> Failed:
-    failure = Failure.of(error, task.name)
+def _failed(held: Held, call: Call, error: BaseException) -> Failed:
+    failure = Failure.of(error, held.compiled.definition.atoms[call.atom].name)
     held.live[call.atom, call.kind] = error
     return Failed(call, class_names(type(error)), encode(failure.to_data(), path="failure", limit=None))
 

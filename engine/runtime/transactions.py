@@ -20,7 +20,7 @@ from ...store.io import Operation, perform
 from ...store.session import Session
 from ...store.shape import Append, Refusal
 from ..core.decide import EXECUTE, REVERT, Aborted, Call, Failed, Succeeded
-from .calls import Outcome, invoke, stages
+from .calls import Outcome, invoke_for, stages
 from .held import Held
 
 TRIES = 5
@@ -48,7 +48,7 @@ def call_inside(
     """Run the code inside a new transaction; the outcome, and for a success the transaction, which is still open."""
     mark = session.perform(transaction.begin)
     try:
-        outcome = invoke(stages(held, call, session.connection), wait)
+        outcome = invoke_for(held.id, stages(held, call, session.connection), wait)
     except Exception as error:
         lost = _databases_fault(session, error)
         _roll_back(session)
