@@ -13,8 +13,10 @@ from ...store import log
 from ...store.session import AsyncSession
 from ...store.shape import Append, Refusal
 
-BATCH = 1000
-"""Appends in one flush, at most."""
+BATCH = 128
+"""Appends in one flush, at most: with many runs in step with each other, one flush of them all would have this process
+and the server wait for each other in turn. With two that alternate both are at work.
+"""
 
 
 class Writer:
