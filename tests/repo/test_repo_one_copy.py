@@ -29,8 +29,8 @@ def test_repo_the_root_is_collected_as_a_plain_folder(request: pytest.FixtureReq
     assert [type(node).__name__ for node in nodes if getattr(node, "path", None) == ROOT] == ["Session", "Dir"]
 
 
-def test_repo_no_init_in_tests_or_bench() -> None:
-    assert [str(p) for room in ("tests", "bench") for p in (ROOT / room).rglob("__init__.py")] == []
+def test_repo_no_init_in_tests() -> None:
+    assert [str(p) for p in (ROOT / "tests").rglob("__init__.py")] == []
 
 
 def test_repo_version_is_the_version_of_the_project() -> None:

@@ -177,7 +177,7 @@ class Parcel:
 
 def test_a_run_with_a_users_class_can_be_seen_where_that_is_not_known(settings: Settings) -> None:
     known = Registry()
-    known.register(Parcel, name="parcel")
+    known.register(Parcel, name="parcel.of.this.test")
     stored = encode(Parcel(5), registry=known)
     flow = linear("post").add(FunctorTask(lambda n: n, name="t", provides="n2"))
     with Engine.open(settings=settings) as engine:
@@ -187,7 +187,7 @@ def test_a_run_with_a_users_class_can_be_seen_where_that_is_not_known(settings: 
         (run_id,) = engine.start_many([order])
         seen = engine.state(run_id)
         assert (seen.state, seen.tags) == (RunState.PENDING, {"team": "a"})
-        with pytest.raises(CorruptLog, match="parcel"):
+        with pytest.raises(CorruptLog, match=r"parcel\.of\.this\.test"):
             seen.inputs  # noqa: B018  # asking is what raises
 
 
