@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +19,7 @@ from ...store.server import embedded
 from ...store.session import Session
 from ..core.decide import Resume, Revert, Suspend
 from ..core.states import SETTLED_RUN, RunState
-from .aio import Aio, open_aio
 from .app import Sagalog
-from .blocking import Blocking
 from .calls import CURRENT
 from .clock import Clock, SystemClock
 from .desk import Desk, KeyTaken, refused
@@ -32,6 +28,7 @@ from .lease import Lease
 from .looking import Looking
 from .opening import connected, offset
 from .owning import Owning
+from .shells import Shells
 from .taking import Order, as_id, look
 from .views import Run
 
@@ -66,14 +63,11 @@ class Engine(Looking):
         self.settings = settings
         self.app = app
         self._lease = Lease(self._session, settings.lease)
-        self._local = threading.local()
-        self._shells: list[list[Blocking]] = []
-        self._aios: dict[asyncio.AbstractEventLoop, Aio] = {}
         self._desk = Desk(
             settings, clock or SystemClock(offset(first)), actor, self._lease.worker, self._session
         )
         self._owning = Owning(self._desk, app)
-        self._of_thread().append(Blocking(first, self._desk))
+        self._shells = Shells(self._desk, url, self._lease.ensure, first)
 
     @classmethod
     def open(
@@ -129,7 +123,7 @@ class Engine(Looking):
         self._lease.ensure()
         held, drafts = order.held(self._desk, owned=True)
         try:
-            self._owning.begin(self._shell, held, drafts)
+            self._owning.begin(self._shells.blocking(), held, drafts)
         except KeyTaken as taken:
             holder = taken.holder
             picture = order.same(self.perform(lambda: look(holder)))
@@ -148,7 +142,7 @@ class Engine(Looking):
     ) -> Run:
         """`run` on this event loop; thousands at once share one group-committing writer."""
         order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
-        aio = await self._aio()
+        aio = await self._shells.aio()
         held, drafts = order.held(self._desk, owned=True)
         try:
             await self._owning.abegin(aio, held, drafts)
@@ -214,14 +208,14 @@ class Engine(Looking):
         """
         run_id = as_id(run_id)
         self._lease.ensure()
-        held = self._owning.take(self._shell, run_id, steal)
-        self._owning.go_on(self._shell, held, [Resume()])
+        held = self._owning.take(self._shells.blocking(), run_id, steal)
+        self._owning.go_on(self._shells.blocking(), held, [Resume()])
         return _finished(held, raises)
 
     async def aresume(self, run_id: UUID | str, *, raises: bool = True, steal: bool | None = None) -> Run:
         """`resume` on this event loop."""
         run_id = as_id(run_id)
-        aio = await self._aio()
+        aio = await self._shells.aio()
         held = await self._owning.atake(aio, run_id, steal)
         await self._owning.ago_on(aio, held, [Resume()])
         return _finished(held, raises)
@@ -251,7 +245,7 @@ class Engine(Looking):
         try:
             return await self._resume_these(ids, concurrency, done)
         finally:
-            await self._close_aio()
+            await self._shells.close_aio()
 
     async def _resume_these(
         self, ids: Sequence[UUID], concurrency: int, done: Callable[[Run | LeaseHeld], object]
@@ -327,7 +321,7 @@ class Engine(Looking):
                 if deadline is not None and time.monotonic() > deadline:
                     return picture
             try:
-                held = self._owning.take(self._shell, run_id, False, back=kind == "revert")
+                held = self._owning.take(self._shells.blocking(), run_id, False, back=kind == "revert")
             except LeaseHeld:
                 if posted:
                     time.sleep(0.2)
@@ -337,7 +331,7 @@ class Engine(Looking):
                 continue
             # If it was posted, it is in the inbox, or was accepted before the owner died.
             asked = [] if posted else [make({"reason": True}, body)]
-            self._owning.go_on(self._shell, held, [*asked, *([Resume()] if kind == "revert" else [])])
+            self._owning.go_on(self._shells.blocking(), held, [*asked, *([Resume()] if kind == "revert" else [])])
             return Run(held)
 
     def _accepted(self, run_id: UUID, message: UUID) -> bool:
@@ -357,59 +351,18 @@ class Engine(Looking):
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    @property
-    def _shell(self) -> Blocking:
-        """This thread's shell: one connection for each thread that runs flows."""
-        mine = self._of_thread()
-        # A run inside a transactional task must not write into the transaction that is open there.
-        for shell in mine:
-            if not shell.inside:
-                return shell
-        mine.append(Blocking(self._session(), self._desk))
-        return mine[-1]
-
-    def _of_thread(self) -> list[Blocking]:
-        """The shells of this thread; they are closed when it ends."""
-        mine: Shells | None = getattr(self._local, "shells", None)
-        if mine is None:
-            mine = self._local.shells = Shells()
-            weakref.finalize(mine, _close_all, mine.shells)
-            self._shells.append(mine.shells)
-        return mine.shells
-
     def _session(self) -> Session:
         return Session(self.url, self.settings)
 
     @property
     def session(self) -> Session:
         """This thread's connection."""
-        return self._shell.session
-
-    async def _aio(self) -> Aio:
-        loop = asyncio.get_running_loop()
-        for other in [other for other in self._aios if other.is_closed()]:
-            self._aios.pop(other).abandon()
-        aio = self._aios.get(loop)
-        if aio is None:
-            await asyncio.to_thread(self._lease.ensure)
-            aio = self._aios.get(loop)  # others may have waited for the same
-            if aio is None:
-                aio = self._aios[loop] = open_aio(self._desk, self.url)
-        return aio
-
-    async def _close_aio(self) -> None:
-        aio = self._aios.pop(asyncio.get_running_loop(), None)
-        if aio is not None:
-            await aio.close()
+        return self._shells.blocking().session
 
     def close(self) -> None:
         """Give up what this process holds and close its connections."""
-        for shells in self._shells:
-            _close_all(shells)
+        self._shells.close()
         self._lease.close()
-        for aio in self._aios.values():
-            aio.abandon()
-        self._aios.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -423,24 +376,8 @@ class Engine(Looking):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close_aio()
+        await self._shells.close_aio()
         await asyncio.to_thread(self.close)
-
-
-class Shells:
-    """The shells of one thread; gone when the thread is."""
-
-    __slots__ = ("__weakref__", "shells")
-
-    def __init__(self) -> None:
-        self.shells: list[Blocking] = []
-
-
-def _close_all(shells: list[Blocking]) -> None:
-    while shells:
-        shell = shells.pop()
-        shell.close()
-        shell.session.close()
 
 
 def _finished(held: Held, raises: bool) -> Run:

@@ -239,7 +239,7 @@ def test_loops_that_are_gone_leave_no_connections(engine: Engine) -> None:
     flow = linear("f").add(step("a"))
     for _ in range(4):
         asyncio.run(engine.arun(flow))
-    assert len(engine._aios) == 1
+    assert len(engine._shells._aios) == 1
 
 
 def test_a_closed_engine_runs_nothing(settings: Settings) -> None:
