@@ -23,6 +23,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,8 @@ _TEMPLATE = "sagalog_migrated"
 
 def pytest_configure() -> None:
     """Forget the settings of whoever runs the tests: none of his databases is touched."""
+    # What a shell starts in the background ignores SIGINT, and so would every child that a test is to interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("SAGALOG_") and name != "SAGALOG_REQUIRE_PG15"]:
         del os.environ[name]
 
