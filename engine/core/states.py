@@ -14,7 +14,8 @@ retry controller, what succeeded by a rule, what failed by a recovery.
 
 A *run* is RUNNING as long as something can still be started, WAITING when only timers or messages can move it.
 SUSPENDING lets running tasks finish, SUSPENDED is the rest after that. A failure that no controller resolves makes
-it REVERTING, and so does a person, even long after SUCCESS. REVERTED says that everything that ran was undone,
+it REVERTING, and so does a person, even long after SUCCESS. REVERTED says that each task that ran was undone, or has
+nothing to undo, because it says so or because nobody declared anything (its outcome then says "undeclared");
 REVERTED_PARTLY that something irreversible had run or a person skipped a revert. FAILURE is the state in which
 the engine will do no more by itself: a revert failed, or an answer is needed.
 
