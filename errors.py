@@ -148,7 +148,7 @@ class FailureError(SagalogError):
 class FlowFailed(SagalogError):
     """A run ended otherwise than in SUCCESS; `failures` are those of its atoms, in the order they happened.
 
-    `state` is the one it is in: REVERTED (what ran was undone, as declared), REVERTED_PARTLY or FAILURE. `reason` is what a person
+    `state` is the one it is in: REVERTED (what ran was undone), REVERTED_PARTLY or FAILURE. `reason` is what a person
     has to say before it can go on, where that is why.
     """
 
