@@ -6,12 +6,13 @@ export PYTHON
 # Another checkout on the path must not be taken for this one.
 unexport PYTHONPATH
 
-.PHONY: help demo test lint bench clean venv
+.PHONY: help demo test promises lint bench clean venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo      run the order saga, kill it half-way, resume, revert, verify, reconcile'
 	@echo 'make test      all tests (ARGS=… go to pytest)'
+	@echo 'make promises  the tests that docs/semantics.md names, one for each promise (ARGS=… go to pytest)'
 	@echo 'make lint      ruff, mypy --strict, import rules'
 	@echo 'make bench     figures beside their physical floors; QUICK=1: within 4 minutes'
 	@echo 'make clean     remove .venv and everything built'
@@ -24,6 +25,9 @@ demo: venv
 
 test: venv
 	$(python) -m pytest $(ARGS)
+
+promises: venv
+	@$(python) tests/sagalog_promises.py $(ARGS)
 
 lint: venv
 	$(python) -m ruff check .

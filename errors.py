@@ -134,6 +134,48 @@ class CorruptLog(SagalogError):
     """Stored bytes are not what this code, or any version before it, has written."""
 
 
+class AttemptTimeout(SagalogError, TimeoutError):
+    """One attempt of a task took longer than it may.
+
+    `seconds` is what it was given; `ending` what became of its code: "cancelled" (a coroutine), "terminated" (a
+    process), or "abandoned" (a thread, which cannot be stopped: the code may still be running, and nobody waits for it).
+    """
+
+    def __init__(self, seconds: float, ending: str) -> None:
+        super().__init__(seconds, ending)
+        self.seconds = seconds
+        self.ending = ending
+
+    def __str__(self) -> str:
+        what = "its code was abandoned, and may still be running" if self.ending == "abandoned" else f"it was {self.ending}"
+        return f"the attempt took longer than {self.seconds:g} s; {what}"
+
+
+class ProcessDied(SagalogError):
+    """The process in which a task's code ran has ended without an answer; how far the code came is not known.
+
+    `code` is its exit code: negative for the signal that ended it; None: not known.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class OutcomeError(SagalogError):
+    """A task has said by its result that it failed (`Outcome.error(content)`, `(False, content)`); never tried again."""
+
+    def __init__(self, content: Any = None) -> None:
+        super().__init__(content)
+        self.content = content
+
+    def __str__(self) -> str:
+        return str(self.content) if self.content is not None else "the task answered that it failed"
+
+
 class FailureError(SagalogError):
     """Raised for a `Failure` whose exception is no longer at hand."""
 
@@ -143,6 +185,10 @@ class FailureError(SagalogError):
 
     def __str__(self) -> str:
         return str(self.failure)
+
+
+class GroupFailed(SagalogError):
+    """The elements of a fan-out, by its outcome policy, failed as one."""
 
 
 class FlowFailed(SagalogError):

@@ -20,8 +20,9 @@ from ..engine.runtime.views import Run
 from ..errors import LeaseHeld, SagalogError, StoreUnavailable
 from . import words
 from .answers import REVERTED, batch, brief_failure
-from .picture import Seen, Stayed, picture
+from .picture import Stayed, picture
 from .screen import Screen
+from .seen import Seen
 
 Ended = list[tuple[UUID, RunState]]
 

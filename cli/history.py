@@ -7,9 +7,10 @@ from rich.text import Text
 
 from . import words
 from .options import common, talkative
-from .picture import picture, see
+from .picture import picture
 from .place import Place, find_run
 from .screen import Screen
+from .seen import see
 from .show import panel
 from .timeline import timeline
 

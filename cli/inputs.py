@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..engine.definition import Atom, Flow
 from ..engine.runtime.app import Made, Sagalog
-from ..engine.runtime.taking import Order
+from ..engine.runtime.taking import Order, RunOptions
 from ..errors import FlowError, NotStorable, UsageError, ValueTooLarge
 
 
@@ -28,17 +28,26 @@ def read_input(text: str | None) -> dict[str, Any]:
     """
     if text is None:
         return {}
-    where, data = "--input", text
-    if text.startswith("@"):
-        where = f"--input {text}"
-        data = sys.stdin.read() if text == "@-" else _read(Path(text[1:]), where).decode("utf-8", "surrogateescape")
-    found = _json(data, where)
+    found = read_json(text, "--input")
     if not isinstance(found, dict):
+        where = f"--input {text}" if text.startswith("@") else "--input"
         raise UsageError(f"{where}: expected an object of input names and values, found {_described(found)}")
     return found
 
 
-def read_orders(app: Sagalog, flow: Flow | Atom | Made, file: Path, limit: int) -> list[Order]:
+def read_json(text: str, option: str) -> Any:
+    """What an option gives as `JSON` or `@FILE` (@-: stdin). Raises UsageError: it cannot be read, or is no JSON."""
+    if not text.startswith("@"):
+        return _json(text, option)
+    where = f"{option} {text}"
+    return _json(
+        sys.stdin.read() if text == "@-" else _read(Path(text[1:]), where).decode("utf-8", "surrogateescape"), where
+    )
+
+
+def read_orders(
+    app: Sagalog, flow: Flow | Atom | Made, file: Path, limit: int, options: RunOptions | None = None
+) -> list[Order]:
     """An order for each line of `file`, with the key "<sha256 of the file>:<line>"; blank lines are passed over.
 
     A line's keys are the inputs; a flow that requires exactly one name which the line lacks gets the whole line.
@@ -55,7 +64,8 @@ def read_orders(app: Sagalog, flow: Flow | Atom | Made, file: Path, limit: int) 
         where = f"{file}:{row.number}"
         try:
             inputs = _inputs(row.value, required, where)
-            orders.append(Order(app, flow, inputs, key=f"{digest}:{row.number}", limit=limit))
+            known = RunOptions(key=f"{digest}:{row.number}", **(options or {}))
+            orders.append(Order(app, flow, inputs, limit, **known))
         except (FlowError, NotStorable, ValueTooLarge) as error:
             raise UsageError(f"{where}: {error}") from error
     return orders

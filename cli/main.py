@@ -21,7 +21,28 @@ from ..errors import (
     UsageError,
     ValueTooLarge,
 )
-from . import doctor, export, graph, history, init, list, rebuild, resume, revert, run, show, stop, suspend, verify
+from . import (
+    amend,
+    doctor,
+    export,
+    graph,
+    history,
+    init,
+    list,
+    pending,
+    rebuild,
+    reset,
+    resume,
+    revert,
+    run,
+    settling,
+    show,
+    step,
+    stop,
+    suspend,
+    tick,
+    verify,
+)
 from .secrets import redacted
 from .words import collapsed
 
@@ -68,8 +89,9 @@ def cli() -> None:
 
 
 for _command in (
-    init.init, doctor.doctor, run.run, list.list_runs, show.show, history.history, graph.graph, resume.resume,
-    revert.revert, suspend.suspend, verify.verify, export.export, rebuild.rebuild, stop.stop,
+    init.init, doctor.doctor, run.run, list.list_runs, show.show, history.history, graph.graph, pending.pending,
+    resume.resume, tick.tick, step.step, suspend.suspend, revert.revert, amend.amend, settling.retry_revert,
+    settling.skip_revert, reset.reset, verify.verify, export.export, rebuild.rebuild, stop.stop,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -2,94 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Self
-from uuid import UUID
 
-import attrs
-import orjson
-
-from ..codec.records import decode_facts, upcast
-from ..codec.values import decode, encode
 from ..engine.core import records as r
-from ..engine.core.evolve import evolve
-from ..engine.core.graph import Definition
-from ..engine.core.specs import Source
-from ..engine.core.state import State, initial
 from ..engine.core.states import TaskState
-from ..engine.runtime.taking import unknown
 from ..engine.runtime.views import moment
-from ..errors import CorruptLog, Failure, UnknownRun
-from ..projections import base, runs
-from ..store import log
-from ..store.io import Operation
-from ..store.session import Session
-from ..store.shape import StoredRow
-from .line import Line, stored_tree
+from ..errors import CorruptLog, Failure
+from ..projections import runs
+from .line import stored_tree
+from .outcomes import came_to, failure_of, failures_of, results_of
+from .seen import Seen
 
-_TUPLE = "$tuple@1"
-_MISSING = object()
 UNDECLARED, NOT_REVERTIBLE = "undeclared", "not_revertible"
-# The database broke the transaction off: the record says by which SQLSTATE, there was no exception of the task's.
-_ROLLED_BACK = {"type": "", "bases": [], "message": "rolled back by the database", "traceback": "", "causes": []}
-
-
-@attrs.frozen
-class Seen:
-    """A run folded from its records: `state` as the engine has it, `row` as the read model of runs has it."""
-
-    rows: list[StoredRow]
-    definition: Definition
-    state: State
-    row: runs.Fields
-
-    @property
-    def id(self) -> UUID:
-        """The run's id."""
-        return self.rows[0].stream_id
-
-    def tree(self, version: int | None) -> Any:
-        """The JSON tree of the value of the record at `version`; None where it has none."""
-        return stored_tree(self.rows[version - 1]) if version else None
-
-    def lines(self) -> list[Line]:
-        """Its records, oldest first."""
-        return [Line.of(row, self.definition) for row in self.rows]
-
-
-def see(session: Session, run: UUID, at: int | None = None) -> Seen:
-    """The run as its log says, or said at version `at`; no code of the user's is needed.
-
-    Raises:
-        UnknownRun: it is not there, or was not there yet.
-    """
-    rows = session.perform(lambda: log.read(run))
-    if not rows:
-        raise unknown(run)
-    if at is not None and not 1 <= at <= len(rows):
-        raise UnknownRun(f"run {run}: there is no version {at}, the last is {len(rows)}")
-    definition = session.perform(lambda: _definition(rows[0]))
-    rows = rows[:at]
-    state = initial(definition)
-    row: runs.Fields | None = None
-    for stored in rows:
-        evolve(state, stored.version, stored.type, upcast(stored.type, stored.schema, decode_facts(stored.facts)))
-        seen = base.Seen(*stored[:3], stored.type, stored.schema, stored.occurred_at, stored.facts)
-        row = runs.evolve(row, seen)
-    assert row is not None
-    return Seen(rows, definition, state, row)
-
-
-def _definition(created: StoredRow) -> Operation[Definition]:
-    """The definition that a run was started with, by its first record."""
-    if created.version != 1 or created.type != r.RUN_CREATED:
-        found = f"{created.type} at version {created.version}"
-        raise CorruptLog(f"stream {created.stream_id} is no run: it begins with {found}; run `sagalog verify`")
-    fingerprint = upcast(created.type, created.schema, decode_facts(created.facts))["definition"]
-    body = yield from log.definition(fingerprint)
-    if body is None:
-        raise CorruptLog(f"run {created.stream_id}: its definition {fingerprint} is missing; run `sagalog verify`")
-    return Definition.load(body)
 
 
 def listed(row: runs.Row) -> dict[str, Any]:
@@ -139,14 +64,18 @@ def picture(seen: Seen) -> dict[str, Any]:
         "definition": definition.fingerprint,
         "inputs": inputs_of(seen),
         "results": results_of(seen),
-        "atoms": [atom_of(seen, index) for index in range(len(definition.atoms))],
+        "atoms": [atom_of(seen, slot) for slot in slots_of(seen)],
         "failures": failures_of(seen),
     }
 
 
 def inputs_of(seen: Seen) -> dict[str, Any]:
-    """{input name: stored tree}."""
-    return {_key(name): tree for name, tree in created_of(seen)["inputs"].items()}
+    """{input name: stored tree}, as the run has them now: those it was created with, and what a recovery has changed."""
+    inputs: dict[str, Any] = dict(created_of(seen)["inputs"])
+    for row in seen.rows:
+        if row.type == r.RUN_RECOVERED:
+            inputs |= (stored_tree(row) or {}).get("inputs") or {}
+    return {_key(name): tree for name, tree in inputs.items()}
 
 
 def created_of(seen: Seen) -> dict[str, Any]:
@@ -155,43 +84,48 @@ def created_of(seen: Seen) -> dict[str, Any]:
     return tree or {"inputs": {}, "arguments": {}, "tags": {}}
 
 
-def results_of(seen: Seen) -> dict[str, Any]:
-    """{provided name: stored tree}, of what has succeeded and was not reverted; without what a result does not have."""
-    found = {
-        name: _result(seen, source)
-        for name, source in seen.definition.results().items()
-        if seen.state.task[source.atom] is TaskState.SUCCESS
-    }
-    return {name: tree for name, tree in found.items() if tree is not _MISSING}
+def slots_of(seen: Seen) -> Iterator[int]:
+    """Every atom, in the order of the definition, each fan-out followed by its elements."""
+    state = seen.state
+    for atom in range(state.atoms):
+        yield atom
+        fan = state.fans.get(atom)
+        if fan is not None:
+            yield from range(fan.base, fan.base + fan.count)
 
 
-def atom_of(seen: Seen, atom: int) -> dict[str, Any]:
-    """CONTRACT's AtomView."""
-    state, spec = seen.state, seen.definition.atoms[atom]
-    outcome, undone = state.result[atom], state.revert_result.get(atom, 0)
-    failed, stuck = atom in state.failures, atom in state.stuck
+def atom_of(seen: Seen, slot: int) -> dict[str, Any]:
+    """CONTRACT's AtomView, of an atom or of an element of a fan-out."""
+    state, spec = seen.state, seen.state.spec(slot)
+    outcome, undone = state.result[slot], state.revert_result.get(slot, 0)
+    failed, stuck = slot in state.failures, slot in state.stuck
+    share, said = state.progress.get(slot, (None, 0))
+    fan = state.fans.get(slot)
     return {
-        "name": spec.name,
+        "name": state.name(slot),
         "kind": spec.kind,
-        "state": str(state.task[atom]),
-        "execution": state.execution[atom],
-        "attempt": state.attempt[atom],
-        "result": None if failed else seen.tree(outcome),
-        "failure": failure_of(seen, outcome, atom) if failed else None,
+        "state": str(state.task[slot]),
+        "execution": state.execution[slot],
+        "attempt": state.attempt[slot],
+        "result": None if failed else came_to(seen, slot),
+        "failure": failure_of(seen, outcome, slot) if failed else None,
         "revert_result": None if stuck else seen.tree(undone),
-        "revert_failure": failure_of(seen, undone, atom) if stuck else None,
-        "progress": None,
-        "outcome": revert_outcome(seen, atom),
+        "revert_failure": failure_of(seen, undone, slot) if stuck else None,
+        "progress": share,
+        "details": seen.tree(said),
+        "outcome": revert_outcome(seen, slot),
+        "tries": len(state.history.get(slot, ())) if spec.kind == "retry" else None,
+        "elements": None if fan is None else fan.count,
     }
 
 
-def revert_outcome(seen: Seen, atom: int) -> str | None:
+def revert_outcome(seen: Seen, slot: int) -> str | None:
     """What became of the effect of an atom that is REVERTED; None of any other.
 
     "reverted"; "nothing_to_revert" (declared so, or it never happened); "undeclared": nothing was undone, for nothing
-    says how; "not_revertible": it stays.
+    says how; "not_revertible": it stays; "skipped": a person said that it is to be left out.
     """
-    return seen.state.outcome.get(atom) if seen.state.task[atom] is TaskState.REVERTED else None
+    return seen.state.outcome.get(slot) if seen.state.task[slot] is TaskState.REVERTED else None
 
 
 class Stayed(NamedTuple):
@@ -219,37 +153,8 @@ def stayed(seen: Seen) -> Stayed:
     """What stayed of what this run did."""
     state = seen.state
     return Stayed.of(
-        (spec.name, revert_outcome(seen, spec.index), spec.index in state.failures) for spec in seen.definition.atoms
+        (state.name(slot), revert_outcome(seen, slot), slot in state.failures) for slot in slots_of(seen)
     )
-
-
-def failures_of(seen: Seen) -> list[dict[str, Any]]:
-    """Of the atoms that failed, then of the reverts that did, each oldest first."""
-    state = seen.state
-    return [failure_of(seen, version, atom) for atom, version in (*state.failures.items(), *state.stuck.items())]
-
-
-def failure_of(seen: Seen, version: int, atom: int) -> dict[str, Any]:
-    """The failure that the record at `version` describes."""
-    told: dict[str, Any] = seen.tree(version) or _ROLLED_BACK
-    return {**told, "atom": seen.definition.atoms[atom].name}
-
-
-def _result(seen: Seen, source: Source) -> Any:
-    """What an atom provides, as it is stored: all of its result, or one item; `_MISSING` where there is no such item."""
-    tree, key = seen.tree(seen.state.result[source.atom]), source.key
-    if key is None or tree is None:
-        return tree
-    items = tree.get(_TUPLE) if isinstance(tree, dict) and isinstance(key, int) else tree
-    if isinstance(items, list) and isinstance(key, int):
-        return items[key] if 0 <= key < len(items) else _MISSING
-    if isinstance(items, dict) and isinstance(key, str) and (escaped := f"${key}" if key[:1] == "$" else key) in items:
-        return items[escaped]
-    try:
-        # Something that takes its class, if it is known here, to look into; which is the user's code.
-        return orjson.loads(encode(decode(orjson.dumps(tree))[key], limit=None))
-    except Exception:
-        return _MISSING
 
 
 def _key(name: str) -> str:

@@ -8,9 +8,10 @@ from .answers import REVERTED, settled_code
 from .going import answer_one, saying_who_is_waited_for, warn_of_what_stayed
 from .load import need_app
 from .options import app_option, common, not_empty
-from .picture import see, stayed
+from .picture import stayed
 from .place import Place, find_run
 from .screen import Screen
+from .seen import see
 
 
 @click.command()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from uuid import UUID
 
 import click
 
-from .. import telemetry
 from ..engine.core.states import SETTLED_RUN, RunState
 from ..engine.definition import Atom, Flow
 from ..engine.runtime.app import Made, Sagalog
 from ..engine.runtime.engine import Engine
+from ..engine.runtime.taking import RunOptions
 from ..engine.runtime.views import moment
 from ..errors import Conflict, UsageError
 from ..store import log
@@ -25,10 +24,12 @@ from .answers import run_code
 from .going import answer_for, answer_one, go_on, saying_who_is_waited_for, warn_of_what_stayed
 from .inputs import read_input, read_orders
 from .load import find_app, load_flow, parse_arguments
+from .noting import noting
 from .options import app_option, common, not_empty
-from .picture import see, stayed
+from .picture import stayed
 from .place import Place
 from .screen import Screen
+from .seen import see
 
 _TOLD = 10
 """Suspended runs that are named, of many."""
@@ -47,11 +48,16 @@ _TOLD = 10
 @click.option(
     "--key", callback=not_empty, metavar="K", help="A name for the run: one that has it already goes on instead."
 )
+@click.option("--timeout", type=float, metavar="SECONDS", help="What a run may take from when it begins.")
+@click.option("--never-resolve", is_flag=True, help="A failure stops the run as it is: nothing is retried or reverted.")
+@click.option(
+    "--no-defer-reverts", "local", is_flag=True, help="A retry that gives up has its own flow reverted, and no more."
+)
 @app_option
 @common
 def run(
     place: Place, screen: Screen, target: str, arguments: Sequence[str], given: str | None, each: Path | None,
-    concurrency: int, key: str | None, app: str | None,
+    concurrency: int, key: str | None, timeout: float | None, never_resolve: bool, local: bool, app: str | None,
 ) -> int:  # fmt: skip
     """Run a flow, or one for each line of a file.
 
@@ -72,21 +78,23 @@ def run(
     code = find_app(app, place.settings) if app else None
     code = code or Sagalog()
     flow = load_flow(code, target, parse_arguments(arguments))
+    options = RunOptions(timeout=timeout, never_resolve=never_resolve, defer_reverts=not local)
     if each is not None:
-        return _run_each(place, screen, code, flow, each, concurrency)
-    return _run_one(place, screen, code, flow, read_input(given), key)
+        return _run_each(place, screen, code, flow, each, concurrency, options)
+    return _run_one(place, screen, code, flow, read_input(given), RunOptions(key=key, **options))
 
 
 def _run_one(
-    place: Place, screen: Screen, app: Sagalog, flow: Flow | Atom | Made, inputs: dict[str, Any], key: str | None
+    place: Place, screen: Screen, app: Sagalog, flow: Flow | Atom | Made, inputs: dict[str, Any], options: RunOptions
 ) -> int:
+    key = options.get("key")
     with place.engine(app) as engine:
         if key is not None:
             _tell_if_known(engine, screen, key)
         ids: list[UUID] = []
         try:
-            with _noting(ids), saying_who_is_waited_for(screen):
-                ended = engine.run(flow, inputs, key=key, raises=False)
+            with noting(ids), saying_who_is_waited_for(screen):
+                ended = engine.run(flow, inputs, raises=False, **options)
         except KeyboardInterrupt:
             how = f"To go on: sagalog resume {ids[0]}" if ids else "Nothing was started."
             raise KeyboardInterrupt(how) from None
@@ -114,25 +122,10 @@ def _tell_if_known(engine: Engine, screen: Screen, key: str) -> None:
     screen.say(f"key {words.brief(key, 60)}: the run of {at}, {already}{seen.state.run}", "yellow")
 
 
-@contextmanager
-def _noting(ids: list[UUID]) -> Iterator[None]:
-    """Note the id of the run as soon as it is in the log."""
-
-    def hear(event: str, facts: dict[str, Any]) -> None:
-        if event == "append.after" and not ids:
-            ids.extend(facts["runs"])
-
-    stop = telemetry.listen(hear)
-    try:
-        yield
-    finally:
-        stop()
-
-
 def _run_each(
-    place: Place, screen: Screen, app: Sagalog, flow: Flow | Atom | Made, file: Path, concurrency: int
+    place: Place, screen: Screen, app: Sagalog, flow: Flow | Atom | Made, file: Path, concurrency: int, options: RunOptions
 ) -> int:
-    orders = read_orders(app, flow, file, place.settings.value_limit)
+    orders = read_orders(app, flow, file, place.settings.value_limit, options)
     with place.engine(app) as engine:
         ids = _start(engine, screen, orders, file)
         lines = {run: f"{file}:{order.facts['key'].rpartition(':')[2]}" for run, order in zip(ids, orders, strict=True)}

@@ -11,16 +11,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..engine.runtime.views import moment
 from . import words
 from .answers import brief_failure
 from .options import common, talkative
-from .picture import NOT_REVERTIBLE, Seen, created_of, picture
-from .picture import see as look
+from .picture import NOT_REVERTIBLE, created_of, picture
 from .place import Place, find_run
 from .screen import Screen
+from .seen import Seen
+from .seen import see as look
 
 _MANY = 60
 """Atoms beyond which only those are shown that something happened to."""
+_FEW = 12
+"""Elements of a fan-out beyond which the same goes for them."""
+_UNDER_WAY = ("RUNNING", "WAITING", "REVERTING")
 _SETTLED = ("PENDING", "SUCCESS", "IGNORED")
 
 
@@ -58,6 +63,9 @@ def _head(seen: Seen, told: dict[str, Any]) -> RenderableType:
         grid.add_row("reason", Text(words.brief(told["reason"], 300)))
     for failure in told["failures"]:
         grid.add_row("failure", Text(words.brief(brief_failure(failure), 300), "red"))
+    dues = [due for _, due in seen.state.timers.values()]
+    if dues:
+        grid.add_row("waits", f"until {words.moment(moment(min(dues)))}")
     took = words.span((told["updated_at"] - told["created_at"]).total_seconds())
     grid.add_row("created", f"{words.moment(told['created_at'])}, {words.count(told['version'], 'record')} in {took}")
     created = created_of(seen)
@@ -72,18 +80,43 @@ def _head(seen: Seen, told: dict[str, Any]) -> RenderableType:
 
 
 def _atoms(atoms: list[dict[str, Any]]) -> RenderableType:
-    shown = atoms if len(atoms) <= _MANY else [atom for atom in atoms if atom["state"] not in _SETTLED][:_MANY]
+    listed = list(_listed(atoms))
+    shown = listed if len(listed) <= _MANY else [atom for atom in listed if atom["state"] not in _SETTLED][:_MANY]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("ATOM", "STATE", "TRY"):
         table.add_column(name, no_wrap=True)
     table.add_column("RESULT", overflow="fold")
     for atom in shown:
         table.add_row(Text(words.brief(atom["name"], 60)), _state(atom), _tries(atom), _outcome(atom))
-    if len(shown) == len(atoms):
+    if len(shown) == len(listed):
         return table
+    return Group(Text(f"{len(atoms):,} atoms: {_counts(atoms)}"), *([table] if shown else []))
+
+
+def _listed(atoms: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The atoms, each fan-out with a word on its elements; of many elements those that need a look."""
+    place = 0
+    while place < len(atoms):
+        atom = atoms[place]
+        place += 1
+        count = atom["elements"]
+        if count is None:
+            yield atom
+            continue
+        elements = atoms[place : place + count]
+        place += count
+        yield {**atom, "result": None, "said": _elements(elements)}
+        few = len(elements) <= _FEW
+        yield from elements if few else [each for each in elements if each["state"] not in _SETTLED][:_FEW]
+
+
+def _elements(elements: list[dict[str, Any]]) -> str:
+    return f"{words.count(len(elements), 'element')}{': ' if elements else ''}{_counts(elements)}"
+
+
+def _counts(atoms: list[dict[str, Any]]) -> str:
     counts = Counter(atom["state"] for atom in atoms)
-    told = ", ".join(f"{count:,} {state}" for state, count in counts.items())
-    return Group(Text(f"{len(atoms):,} atoms: {told}"), *([table] if shown else []))
+    return ", ".join(f"{count:,} {state}" for state, count in counts.items())
 
 
 def _state(atom: dict[str, Any]) -> Text:
@@ -104,10 +137,17 @@ def _outcome(atom: dict[str, Any]) -> Text:
     if atom["revert_failure"]:
         return Text(f"revert failed: {words.brief(_said(atom['revert_failure']), 120)}", "bold red")
     text = Text()
+    if "said" in atom:
+        text.append(atom["said"])
     if atom["failure"]:
-        text.append(words.brief(_said(atom["failure"]), 120), "red")
+        text.append(f"{'; ' if text else ''}{words.brief(_said(atom['failure']), 120)}", "red")
     elif atom["result"] is not None:
         text.append(words.value(atom["result"], 80))
+    if atom["tries"]:
+        text.append(f"{'  ' if text else ''}{words.count(atom['tries'], 'try', 'tries')} of its flow", "dim")
+    if atom["progress"] is not None and atom["state"] in _UNDER_WAY:
+        said = "" if atom["details"] is None else f": {words.value(atom['details'], 60)}"
+        text.append(f"{atom['progress']:.0%} done{said}", "cyan")
     if atom["revert_result"] is not None:
         text.append(f"{'  ' if text else ''}revert: {words.value(atom['revert_result'], 60)}", "magenta")
     return text

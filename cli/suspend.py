@@ -8,9 +8,9 @@ from ..engine.core.states import RunState
 from .going import answer_one
 from .load import find_app
 from .options import app_option, common, not_empty
-from .picture import see
 from .place import Place, find_run
 from .screen import Screen
+from .seen import see
 
 _STOPPING = (RunState.SUSPENDED, RunState.SUSPENDING)
 

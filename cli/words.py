@@ -16,6 +16,7 @@ COLOURS: dict[str, str] = {
     "PENDING": "bright_black",
     "RUNNING": "cyan",
     "WAITING": "cyan",
+    "RETRYING": "cyan",
     "SUSPENDING": "yellow",
     "SUSPENDED": "yellow",
     "REVERTING": "magenta",
@@ -35,10 +36,12 @@ OUTCOMES: dict[str | None, str] = {
     "nothing_to_revert": "nothing to revert",
     "undeclared": "nothing to revert, undeclared",
     "not_revertible": "cannot be undone",
+    "skipped": "its revert was left out by a person",
 }
 """What became of the effect of a task that is REVERTED, where it was not undone -> in words."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_FAILURE = {"type", "bases", "message", "traceback", "atom", "causes"}
 _TAG = re.compile(r"\$[^$].*@\d+")
 
 
@@ -119,6 +122,8 @@ def _parts(tree: Any) -> Iterator[str]:
         tag = next(iter(tree)) if len(tree) == 1 else ""
         if _TAG.fullmatch(tag):
             yield from _tagged(tag[1:].rpartition("@")[0], tree[tag])
+        elif tree.keys() == _FAILURE:
+            yield f"<{str(tree['type']).rpartition('.')[2]}: {str(tree['message'])[:500]}>"
         else:
             pairs = ((_name(key), item) for key, item in tree.items())
             yield from _joined("{", "}", ((f"{name}: ", item) for name, item in pairs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -43,3 +43,20 @@ def _key(name: str, path: str) -> bytes:
     if b"\\u0000" in data:
         raise NotStorable(path, "str", f"the name {name!r} has a character that JSON cannot keep", "use another name")
     return data
+
+
+def wrap_list(parts: Sequence[bytes]) -> bytes:
+    """The stored form of a list from the stored forms of its elements."""
+    return b"[" + b",".join(parts) + b"]"
+
+
+def unwrap_list(data: bytes) -> list[bytes]:
+    """The stored forms of the elements of a stored list: what `wrap_list` was given. CorruptLog: it is none."""
+    try:
+        node = orjson.loads(data)
+    except ValueError:
+        node = None
+    if type(node) is not list:
+        raise CorruptLog(f"stored value: expected a list, found {data[:40]!r}; run `sagalog verify`")
+    # Copies of just the bytes: what orjson gives keeps a buffer of 4 KB.
+    return [b"%b" % orjson.dumps(element) for element in node]

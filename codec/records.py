@@ -19,6 +19,11 @@ from ..errors import CorruptLog, NotStorable, SchemaMismatch
 Facts = dict[str, Any]
 Upcaster = Callable[[Facts], Facts]
 
+_TASK = (
+    r.TASK_PENDING, r.TASK_RUNNING, r.TASK_WAITING, r.TASK_SUCCESS, r.TASK_FAILURE, r.TASK_IGNORED, r.TASK_UNKNOWN,
+    r.TASK_REVERTING, r.TASK_REVERTED, r.TASK_REVERT_FAILURE, r.TASK_REVERT_UNKNOWN,
+)  # fmt: skip
+
 SCHEMAS: dict[str, int] = {
     r.RUN_CREATED: 1,
     r.RUN_CLAIMED: 1,
@@ -32,17 +37,23 @@ SCHEMAS: dict[str, int] = {
     r.RUN_REVERTED_PARTLY: 1,
     r.RUN_FAILURE: 1,
     r.RUN_ABANDONED: 1,
-    r.TASK_RUNNING: 1,
-    r.TASK_WAITING: 1,
-    r.TASK_SUCCESS: 1,
-    r.TASK_FAILURE: 1,
-    r.TASK_IGNORED: 1,
-    r.TASK_UNKNOWN: 1,
-    r.TASK_REVERTING: 1,
-    r.TASK_REVERTED: 1,
-    r.TASK_REVERT_FAILURE: 1,
-    r.TASK_REVERT_UNKNOWN: 1,
+    r.RUN_RECOVERED: 1,
+    r.RUN_PENDING: 1,
+    **dict.fromkeys(_TASK, 1),
+    r.TASK_PROGRESS: 1,
+    **dict.fromkeys(map(r.of_retry, _TASK), 1),
+    r.RETRY_CONSULTED: 1,
+    r.RETRY_RETRYING: 1,
+    r.RETRY_GIVEN_UP: 1,
+    r.DECIDER_ANSWERED: 1,
+    r.GROUP_SETTLED: 1,
+    r.EACH_ELEMENTS: 1,
+    r.EACH_OPENED: 1,
+    r.TIMER_SET: 1,
+    r.TIMER_FIRED: 1,
+    r.TIMER_CANCELLED: 1,
     r.MESSAGE_ACCEPTED: 1,
+    r.OPERATOR_AMENDED: 1,
 }
 """Record type -> the schema number that this code writes; the closed list of the types there are."""
 

@@ -31,6 +31,10 @@ PAGE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE_ALL = (-62_000_000_000_000_000, UUID(int=0))
 _STATES = {f"run.{state.lower()}": state for state in RunState}
+_TROUBLE = {
+    r.TASK_FAILURE, r.of_retry(r.TASK_FAILURE), r.RETRY_CONSULTED, r.RETRY_RETRYING, r.GROUP_SETTLED, r.DECIDER_ANSWERED,
+}  # fmt: skip
+_REVERT_FAILED = (r.TASK_REVERT_FAILURE, r.of_retry(r.TASK_REVERT_FAILURE))
 _FIELDS = (
     "run_id", "flow", "state", "version", "definition", "key", "created_at", "updated_at", "started_at", "finished_at",
     "reason_version", "failure_version", "revert_failure_version",
@@ -45,7 +49,8 @@ class Row:
     """A run as the read model has it. Times are aware (UTC), by the clocks of the writers.
 
     `finished_at` is when it came into the settled state that it is in. `reason_version` is that of the record which
-    holds a person's reason, `failure_version` of the failed revert that the run is stuck in, else of its first failure.
+    holds a person's reason, `failure_version` of the failed revert that the run is stuck in, else of its first failure
+    that no retry and no group has dealt with.
     """
 
     run_id: UUID
@@ -144,11 +149,33 @@ def evolve(row: Fields | None, record: Seen) -> Fields | None:
     row = {**row, "version": record.version, "updated_at": record.occurred_at}
     if record.type in _STATES:
         _enter(row, _STATES[record.type], record)
-    elif record.type == r.TASK_FAILURE and row["failure_version"] is None:
-        row["failure_version"] = record.version
-    elif record.type == r.TASK_REVERT_FAILURE:
+    elif record.type == r.RUN_RECOVERED:
+        _enter(row, RunState.RUNNING, record)
+        row["failure_version"] = None
+    elif record.type in _REVERT_FAILED:
         row["revert_failure_version"] = record.version
+    elif record.type in _TROUBLE:
+        row["failure_version"] = _trouble(row["failure_version"], record)
     return row
+
+
+def _trouble(failure: int | None, record: Seen) -> int | None:
+    """The version of the failure that the run has to show after a record of `_TROUBLE`."""
+    facts = _facts(record)
+    match record.type:
+        case r.RETRY_RETRYING:  # all of its flow begins anew, also what failed since it answered
+            return None
+        case r.GROUP_SETTLED:
+            return None if facts.get("ok") is True else failure
+        case r.RETRY_CONSULTED:
+            if facts.get("done") == "retry":
+                return None
+            failed = facts.get("done") == "raised"
+        case r.DECIDER_ANSWERED:
+            failed = bool(facts.get("raised"))
+        case _:  # what waited for its next attempt and is given up tells no failure of its own
+            failed = not facts.get("given_up")
+    return failure or (record.version if failed else None)
 
 
 def _created(record: Seen) -> Fields:
@@ -170,14 +197,18 @@ def _created(record: Seen) -> Fields:
 def _enter(row: Fields, state: RunState, record: Seen) -> None:
     row["state"] = str(state)
     row["finished_at"] = record.occurred_at if state in SETTLED_RUN else None
+    if "failure" in _facts(record):
+        row["failure_version"] = row["failure_version"] or _facts(record)["failure"]
     if "reason" in _facts(record):
         row["reason_version"] = record.version
     if state is RunState.RUNNING:
         row["started_at"] = row["started_at"] or record.occurred_at
         row["reason_version"] = None
-    if state is RunState.SUCCESS:
+    if state is RunState.PENDING:  # reset: as if it had never begun
+        row["started_at"] = row["reason_version"] = None
+    if state in (RunState.SUCCESS, RunState.PENDING):
         row["failure_version"] = None
-    if state not in (RunState.REVERTING, RunState.FAILURE):
+    if state not in (RunState.REVERTING, RunState.WAITING, RunState.FAILURE):
         row["revert_failure_version"] = None
 
 

@@ -1,4 +1,4 @@
-"""What is derived from the log, dropped and computed anew: heads of streams, claims, workers.
+"""What is derived from the log, dropped and computed anew: heads of streams, claims, timers, workers.
 
 It happens in one transaction, as the owner of the tables, while nobody can append. What others derive from the log
 (projections) they bring along as stages of their own.
@@ -62,6 +62,7 @@ def rebuild(
             for migration in derived:
                 conn.execute(migration.text.encode())
             count = perform(conn, streams(lambda done, total: told("streams", done, total), claims))
+            perform(conn, timers(lambda done, total: told("timers", done, total)))
             for stage in more:
                 perform(conn, stage.run(_telling(told, stage.name)))
             return count
@@ -70,7 +71,7 @@ def rebuild(
 
 
 def streams(told: Callable[[int, int], object], claims: Claims = created_claims) -> Operation[int]:
-    """Recompute heads and claims, forget all workers; within a transaction, as the owner. Returns how many heads."""
+    """Recompute heads and claims, forget workers and timers; within a transaction, as the owner. Returns how many heads."""
     rows = yield Query("rebuild_count")
     total: int = rows[0][0]
     yield Query("rebuild_empty")
@@ -84,6 +85,21 @@ def streams(told: Callable[[int, int], object], claims: Claims = created_claims)
         yield from _claims(page, facts, claims)
         done, after = done + len(page), page[-1][0]
         told(done, max(done, total))
+
+
+def timers(told: Callable[[int, int], object]) -> Operation[int]:
+    """Recompute which timers are set; behind `streams`, in its transaction. Returns how many. Raises CorruptLog."""
+    try:
+        rows = yield Query("rebuild_timers")
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise CorruptLog(
+            f"timers: expected records timer.* with the facts that they must have, found others: "
+            f"{error.diag.message_primary}; run `sagalog verify`"
+        ) from error
+    count: int = rows[0][0]
+    if count:
+        told(count, count)
+    return count
 
 
 def _heads(page: Rows, facts: Sequence[Any]) -> Query:

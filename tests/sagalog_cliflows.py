@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,23 @@ from typing import Any
 
 from attrs import frozen
 
-from sagalog import Flow, FunctorTask, Recovery, Sagalog, linear, register, task, unordered
+from sagalog import (
+    AlwaysRevert,
+    Context,
+    Flow,
+    ForEach,
+    FunctorTask,
+    OutcomePolicy,
+    Recovery,
+    RetryPolicy,
+    Sagalog,
+    each,
+    graph,
+    linear,
+    register,
+    task,
+    unordered,
+)
 
 
 @frozen
@@ -83,12 +100,73 @@ def split(order: Any) -> Any:
     return (order, "the other")
 
 
+@task(provides="line")
+def dial(number: str) -> str:
+    if number != "three":
+        raise Refused(f"{number} does not answer")
+    return f"line to {number}"
+
+
+@dial.revert
+def hang_up() -> None:
+    """Nothing was said yet."""
+
+
+@task(provides="squared")
+def square(item: int) -> int:
+    if item == 13:
+        raise Refused("unlucky")
+    return item * item
+
+
+@task(retry_policy=RetryPolicy(max_attempts=3, backoff_factor=0.01), provides="door")
+def knock(context: Context) -> str:
+    context.update_progress(context.attempt / 3, {"knocks": context.attempt})
+    if context.attempt < 3:
+        raise Refused("nobody opens")
+    return "open"
+
+
+@task(provides="gift")
+def wrap(order: Any) -> str:
+    return "wrapped"
+
+
+@task()
+def post(order: Any, gift: str = "nothing") -> str:
+    return f"sent with {gift}"
+
+
+@task(retry_policy=RetryPolicy(max_attempts=4, backoff_factor=20_000, max_backoff=80_000))
+def another_day(context: Context) -> None:
+    raise Refused("not today")
+
+
+@task()
+async def sleep_in() -> None:
+    await asyncio.sleep(60)
+
+
+def generous(history: Any) -> bool:
+    return False
+
+
 order = linear("order").add(reserve, ship)
 partly = linear("partly").add(reserve, ship, write, fail)
 knotted = linear("knotted").add(tie, reserve, ship, fail)
 patient = linear("patient").add(wait, reserve)
 parcels = linear("parcels").add(pack)
 splitting = linear("splitting").add(split)
+
+
+calling = linear("calling", retry=ForEach(["one", "two", "three"], name="numbers", provides="number")).add(dial)
+squares = linear("squares").add(each(square, over="order", outcome=OutcomePolicy.SUCCESS_FOR_PARTIAL_SUCCESS))
+visiting = linear("visiting").add(knock)
+lonely = linear("lonely").add(reserve, linear("alone", retry=AlwaysRevert("never")).add(ship, fail))
+tomorrow = linear("tomorrow").add(another_day)
+slow = linear("slow").add(sleep_in)
+giving = graph("giving").add(tie, wrap, post)
+giving.link(tie, wrap, decider=generous, decider_depth="ATOM").link(wrap, post)
 
 
 def wide(count: int, name: str = "wide") -> Flow:
@@ -102,5 +180,10 @@ def _say(what: Any) -> Any:
     return what
 
 
-app = Sagalog(flows=[order, partly, knotted, patient, parcels, splitting, wide])
+app = Sagalog(
+    flows=[
+        order, partly, knotted, patient, parcels, splitting, calling, squares, visiting, giving, lonely, tomorrow,
+        slow, wide,
+    ]
+)  # fmt: skip
 register(Parcel, name="cliflows.parcel")

@@ -310,6 +310,22 @@ class LogConformance:
         assert log.release(head.stream_id, head.epoch) is True
         assert isinstance(log.take(head.stream_id, other.id), Head)
 
+    def test_what_waits_for_all_that_a_worker_owns(self, log: Log) -> None:
+        mine, other = worker(), worker()
+        heads = [stream(owner=mine.id), stream(owner=other.id), stream(owner=mine.id), stream()]
+        log.append([appending(head) for head in heads])
+        assert log.inbox_of(mine.id) == []
+        sent = [uuid4() for _ in range(5)]
+        for message, place in zip(sent, (2, 1, 0, 3, 2), strict=True):
+            assert log.post(heads[place].stream_id, message, "event", b"%d" % place, "somebody") == "posted"
+        found = log.inbox_of(mine.id)
+        assert [message.message_id for message in found] == [sent[0], sent[2], sent[4]]
+        assert found == log.inbox([heads[0].stream_id, heads[2].stream_id])
+        log.take(heads[2].stream_id, other.id, steal=True)
+        assert [message.message_id for message in log.inbox_of(mine.id)] == [sent[2]]
+        log.append([appending(heads[0], accepted=(sent[2],))])
+        assert log.inbox_of(mine.id) == [] and log.inbox_of(uuid4()) == []
+
     # ---- the whole log
 
     def test_the_tail_gives_all_in_order_and_without_values(self, log: Log) -> None:

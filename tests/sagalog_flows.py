@@ -12,9 +12,10 @@ import attrs
 from hypothesis import strategies as st
 
 from sagalog.engine.core.graph import Definition
-from sagalog.engine.definition import Flow, FunctorTask, graph, linear, unordered
+from sagalog.engine.definition import AlwaysRevert, Flow, FunctorTask, graph, linear, unordered
 
 NAMES = ("x", "y", "z")
+DEPTHS = ("FLOW", "ALL", "ATOM")
 
 
 @attrs.frozen
@@ -28,11 +29,13 @@ class Leaf:
 
 @attrs.frozen
 class Branch:
-    """A flow to be; `links` by place, for graphs, are made where they close no cycle."""
+    """A flow to be; `links` by place, for graphs, are made where they close no cycle, the first `decided` with deciders."""
 
     pattern: str
     children: tuple[Any, ...]
     links: tuple[tuple[int, int], ...] = ()
+    retry: Leaf | None = None
+    decided: int = 0
 
 
 @attrs.define
@@ -71,17 +74,18 @@ def leaves(draw: st.DrawFn) -> Leaf:
     return Leaf(draw(names), requires, optional)
 
 
-def branches(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
+def branches(children: st.SearchStrategy[Any], retry: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
     several = st.lists(children, max_size=4).map(tuple)
-    plain = st.builds(Branch, st.sampled_from(["linear", "unordered"]), several)
+    plain = st.builds(Branch, st.sampled_from(["linear", "unordered"]), several, retry=retry)
     pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=5).map(tuple)
-    return plain | st.builds(Branch, st.just("graph"), several, pairs)
+    return plain | st.builds(Branch, st.just("graph"), several, pairs, retry, st.integers(0, 2))
 
 
 def trees(nameless: bool = False) -> st.SearchStrategy[Branch]:
-    """Nested flows of up to some dozen tasks; `nameless` ones neither provide nor require anything."""
+    """Nested flows of up to some dozen atoms, with retries and deciders; `nameless` ones provide and require nothing."""
     leaf = st.just(Leaf()) if nameless else leaves()
-    return branches(st.recursive(leaf, branches, max_leaves=12))
+    retry = st.none() | st.none() | leaf.map(lambda found: attrs.evolve(found, optional=()))
+    return branches(st.recursive(leaf, lambda children: branches(children, retry), max_leaves=12), retry)
 
 
 def build(tree: Branch) -> Built:
@@ -93,10 +97,16 @@ def build(tree: Branch) -> Built:
 
 def _branch(tree: Branch, numbers: Iterator[int]) -> tuple[Flow, list[int], list[Leaf], set[tuple[int, int]]]:
     make: Any = {"linear": linear, "unordered": unordered, "graph": graph}[tree.pattern]
-    flow = make(f"flow{next(numbers)}")
+    name = f"flow{next(numbers)}"
     atoms: list[list[int]] = []
     found: list[Leaf] = []
     before: set[tuple[int, int]] = set()
+    if tree.retry is None:
+        flow = make(name)
+    else:
+        found.append(tree.retry)
+        leaf = tree.retry
+        flow = make(name, AlwaysRevert(f"r{next(numbers)}", provides=leaf.provides, requires=leaf.requires))
     for child in tree.children:
         if isinstance(child, Leaf):
             atoms.append([len(found)])
@@ -112,6 +122,8 @@ def _branch(tree: Branch, numbers: Iterator[int]) -> tuple[Flow, list[int], list
             found += more
     for u, v in _reached(tree, flow, len(atoms)):
         before |= set(itertools.product(atoms[u], atoms[v]))
+    if tree.retry is not None:
+        before |= {(0, later) for later in range(1, len(found))}
     return flow, list(range(len(found))), found, before
 
 
@@ -126,17 +138,31 @@ def _reached(tree: Branch, flow: Flow, count: int) -> set[tuple[int, int]]:
         if set(items[u].provides) & set(needs(tree.children[v]))
     }
     reached = closed(reached)
-    for u, v in tree.links:
+    for place, (u, v) in enumerate(tree.links):
         if u < count and v < count and u != v and (v, u) not in reached:
-            flow.link(items[u], items[v])  # type: ignore[attr-defined]  # it is a graph
+            decided = place < tree.decided and len_of(tree.children[u])
+            decider, depth = (decides, DEPTHS[place % 3]) if decided else (None, None)
+            flow.link(items[u], items[v], decider, depth)  # type: ignore[attr-defined]  # it is a graph
             reached = closed(reached | {(u, v)})
     return reached
+
+
+def decides(history: object) -> bool:
+    return True
+
+
+def len_of(tree: Any) -> int:
+    """How many atoms a leaf or branch has."""
+    return 1 if isinstance(tree, Leaf) else (tree.retry is not None) + sum(map(len_of, tree.children))
 
 
 def needs(tree: Any) -> list[str]:
     """What a leaf or branch requires from outside."""
     if isinstance(tree, Leaf):
         return list(tree.requires)
+    if tree.retry is not None:
+        inside = needs(attrs.evolve(tree, retry=None))
+        return [*tree.retry.requires, *(name for name in inside if name not in tree.retry.provides)]
     found: list[str] = []
     for place, child in enumerate(tree.children):
         others = {
@@ -151,7 +177,10 @@ def needs(tree: Any) -> list[str]:
 
 def gives(tree: Any) -> set[str]:
     """What a leaf or branch provides."""
-    return set(tree.provides) if isinstance(tree, Leaf) else {name for child in tree.children for name in gives(child)}
+    if isinstance(tree, Leaf):
+        return set(tree.provides)
+    own = () if tree.retry is None else tree.retry.provides
+    return {*own, *(name for child in tree.children for name in gives(child))}
 
 
 def closed(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:

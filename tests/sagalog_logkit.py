@@ -34,6 +34,16 @@ def record(type: str = "test.happened", value: bytes | None = VALUE, facts: byte
     return NewRecord(record_ids(1)[0], type, 1, facts, value, None if value is None else "json@1")
 
 
+def timer(head: Head, due: int, place: int = 1) -> NewRecord:
+    """A record that sets a timer; it is the `place`-th behind the head. `due`: microseconds since 1970."""
+    return record("timer.set", None, b'{"timer":%d,"due":%d}' % (head.version + place, due))
+
+
+def ended(timer: int, how: str = "fired") -> NewRecord:
+    """A record that ends the timer which the record of that version has set: 'fired' or 'cancelled'."""
+    return record(f"timer.{how}", None, b'{"timer":%d}' % timer)
+
+
 def appending(head: Head, n: int = 1, **more: object) -> Append:
     """`n` new records for a stream, and its owner as it was."""
     given = {"actor": "tester", "occurred_at": now(), "owner": head.owner, **more}
@@ -75,6 +85,9 @@ class Log(Protocol):
     def release(self, stream_id: UUID, epoch: int) -> bool: ...
     def post(self, stream_id: UUID, message_id: UUID, kind: str, body: bytes, sender: str) -> str: ...
     def inbox(self, stream_ids: Sequence[UUID]) -> list[hold.Message]: ...
+    def inbox_of(self, worker_id: UUID) -> list[hold.Message]: ...
+    def due(self, now: int, limit: int, after: tuple[int, UUID] | None = None) -> list[tuple[UUID, int]]: ...
+    def next_due(self, after: int | None = None) -> int | None: ...
     def discard(self, stream_id: UUID, epoch: int, message_ids: Sequence[UUID]) -> bool: ...
 
 

@@ -7,102 +7,74 @@ has been folded**, so that a batch is decided against the state it leads to:
     for step in decide(state, input):
         if isinstance(step, Draft): evolve(state, state.version + 1, step.type, step.facts)
 
-A `Call` follows the record of its intent. It may be made only once that record is durable (law 2).
+A `Call` that runs a task, or reverts one, follows the record of its intent, and may be made only once that record is
+durable (law 2). Questions (`inputs.QUESTIONS`) have no such record: they are given again until their answer is there.
+
+Here is what the inputs of a run under way mean; how it goes on after a stop is in `going`, what a person may do in
+`operator`, who is asked about a failure in `resolution`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..definition.decision import Decision
+from . import going, operator
 from . import records as r
+from .forward import backward, forward, undone
+from .groups import refuse, spoil
+from .inputs import (
+    DECIDE,
+    DID_NOT_HAPPEN,
+    DONT_KNOW,
+    EXECUTE,
+    EXPAND,
+    HAPPENED,
+    ON_FAILURE,
+    PROBE,
+    PROBE_REVERT,
+    QUESTIONS,
+    REVERT,
+    Aborted,
+    Advance,
+    Amend,
+    Call,
+    Consulted,
+    Decided,
+    Expanded,
+    Expired,
+    Failed,
+    Fired,
+    Input,
+    Probed,
+    Progressed,
+    Recover,
+    Reset,
+    Restore,
+    Resume,
+    RetryRevert,
+    Revert,
+    SkipRevert,
+    Succeeded,
+    Suspend,
+)
+from .operator import may_revert, may_suspend, reverts_left
+from .parts import Step, of_slot
 from .records import Draft, of_atom
-from .resolution import resolve
+from .resolution import meaning, resolve
 from .state import State
 from .states import RunState, TaskState
 
-EXECUTE, REVERT, PROBE, PROBE_REVERT = "execute", "revert", "probe", "probe_revert"
-HAPPENED, DID_NOT_HAPPEN, DONT_KNOW = "happened", "did_not_happen", "dont_know"
+__all__ = [
+    "DECIDE", "DID_NOT_HAPPEN", "DONT_KNOW", "EXECUTE", "EXPAND", "HAPPENED", "ON_FAILURE", "PROBE", "PROBE_REVERT",
+    "QUESTIONS", "REVERT", "Aborted", "Advance", "Amend", "Call", "Consulted", "Decided", "Expanded", "Expired", "Failed",
+    "Fired", "Input", "Probed", "Progressed", "Recover", "Reset", "Restore", "Resume", "RetryRevert", "Revert",
+    "SkipRevert", "Step", "Succeeded", "Suspend", "decide", "may_revert", "may_suspend", "reverts_left",
+]  # fmt: skip
+
 U, T = RunState, TaskState
-
-
-class Call(NamedTuple):
-    """User code to be run: `kind` is execute, revert, probe or probe_revert; execution and attempt count from 1."""
-
-    kind: str
-    atom: int
-    execution: int
-    attempt: int
-
-
-Step = Draft | Call
-
-
-class Advance(NamedTuple):
-    """Start what may start: at most `room` atoms more."""
-
-    room: int
-
-
-class Succeeded(NamedTuple):
-    """A call's code returned; `value` is its encoded result."""
-
-    call: Call
-    value: bytes
-
-
-class Failed(NamedTuple):
-    """A call's code raised; `classes` are the names of the exception's class and its bases, nearest first."""
-
-    call: Call
-    classes: tuple[str, ...]
-    value: bytes
-
-
-class Expired(NamedTuple):
-    """The time in which a task could be reverted has passed; its revert was not called."""
-
-    call: Call
-
-
-class Aborted(NamedTuple):
-    """A transactional call was rolled back by the database, through no fault of its own; `cause` is the SQLSTATE."""
-
-    call: Call
-    cause: str
-
-
-class Probed(NamedTuple):
-    """A probe answered happened (with the encoded value), did_not_happen or dont_know."""
-
-    call: Call
-    answer: str
-    value: bytes | None
-
-
-class Recover(NamedTuple):
-    """The run has a new owner: the outcome of whatever was under way is unknown now."""
-
-
-class Resume(NamedTuple):
-    """Go on: begin, leave a suspension, try what is stuck once more, settle what is unknown."""
-
-
-class Suspend(NamedTuple):
-    """Let running atoms finish and start nothing new."""
-
-    facts: dict[str, Any]
-    value: bytes | None
-
-
-class Revert(NamedTuple):
-    """A person wants the run compensated."""
-
-    facts: dict[str, Any]
-    value: bytes | None
-
-
-Input = Advance | Succeeded | Failed | Expired | Aborted | Probed | Recover | Resume | Suspend | Revert
+OVER = (U.SUCCESS, U.REVERTED, U.REVERTED_PARTLY, U.ABANDONED)
 
 
 def decide(state: State, input: Input) -> Iterator[Step]:
@@ -111,234 +83,167 @@ def decide(state: State, input: Input) -> Iterator[Step]:
 
 
 def _advance(state: State, input: Advance) -> Iterator[Step]:
+    limit = len(state.running) + len(state.reverting) + input.room
     if state.run is U.RUNNING:
-        return _forward(state, input.room)
+        return forward(state, limit)
     if state.run is U.REVERTING:
-        return _backward(state, input.room)
+        return backward(state, limit)
     return _rest(state)
 
 
 def _rest(state: State) -> Iterator[Step]:
-    if state.run is U.SUSPENDING and not state.running:
+    if state.run is U.SUSPENDING and not state.running and not state.reverting:
         yield Draft(r.RUN_SUSPENDED, {})
-
-
-def _forward(state: State, room: int) -> Iterator[Step]:
-    definition = state.definition
-    if state.failures:
-        yield from resolve(state)
-        yield from _backward(state, room)
-        return
-    for atom in [*state.unknown, *state.waiting]:
-        yield from _again(state, atom)
-    order, ready = definition.order, state.ready
-    while room > 0 and ready:
-        atom = order[ready[0]]
-        execution = state.execution[atom] + 1
-        yield of_atom(r.TASK_RUNNING, atom, execution, 1)
-        yield Call(EXECUTE, atom, execution, 1)
-        room -= 1
-    if not state.open:
-        yield Draft(r.RUN_SUCCESS, {})
-
-
-def _again(state: State, atom: int) -> Iterator[Step]:
-    """An atom whose outcome nobody knows, or that was rolled back: run it once more, or pass it by."""
-    execution, attempt = state.execution[atom], state.attempt[atom]
-    if state.task[atom] is T.UNKNOWN and state.definition.atoms[atom].recovery == "SKIP":
-        yield of_atom(r.TASK_SUCCESS, atom, execution, attempt, skipped=True)
-        return
-    yield of_atom(r.TASK_RUNNING, atom, execution, attempt + 1)
-    yield Call(EXECUTE, atom, execution, attempt + 1)
-
-
-def _backward(state: State, room: int) -> Iterator[Step]:
-    if state.running:
-        return
-    if state.stuck or state.asked:
-        if not state.reverting:
-            cause = "revert_failure" if state.stuck else "ask"
-            yield Draft(r.RUN_FAILURE, {"cause": cause, "atoms": list(state.stuck or state.asked)})
-        return
-    if state.lost:
-        yield from _unknowns(state)
-        return
-    undo = state.undo
-    while room > 0 and undo is not None and undo.ready:
-        atom = -undo.ready[0][1]
-        steps = _revert_one(state, atom)
-        yield from steps
-        room -= isinstance(steps[-1], Call)
-    if undo is not None and not undo.ready and not state.reverting and not state.unknown:
-        stayed = [atom for atom, outcome in state.outcome.items() if outcome == "not_revertible"]
-        if stayed:
-            yield Draft(r.RUN_REVERTED_PARTLY, {"atoms": stayed})
-        else:
-            yield Draft(r.RUN_REVERTED, {})
-
-
-def _revert_one(state: State, atom: int) -> list[Step]:
-    """The start of one atom's revert, and its end too where no code is to be run for it."""
-    spec, execution = state.definition.atoms[atom], state.execution[atom]
-    begin = of_atom(r.TASK_REVERTING, atom, execution, 1)
-    if spec.compensation == "revert":
-        return [begin, Call(REVERT, atom, execution, 1)]
-    if spec.compensation == "irreversible" and state.task[atom] is not T.FAILURE:
-        return [begin, of_atom(r.TASK_REVERTED, atom, execution, 1, outcome="not_revertible")]
-    nothing = of_atom(r.TASK_REVERTED, atom, execution, 1, outcome="nothing_to_revert")
-    if spec.compensation == "undeclared":
-        nothing.facts["undeclared"] = True
-    return [begin, nothing]
 
 
 def _succeeded(state: State, input: Succeeded) -> Iterator[Step]:
     call, value = input
     if call.kind == EXECUTE:
-        yield of_atom(r.TASK_SUCCESS, call.atom, call.execution, call.attempt, value)
+        if state.plain:
+            yield of_atom(r.TASK_SUCCESS, call.atom, call.execution, call.attempt, value)
+        else:
+            slot = state.slot(call.atom, call.instance)
+            yield of_slot(state, r.TASK_SUCCESS, slot, call.execution, call.attempt, value)
     else:
-        yield of_atom(r.TASK_REVERTED, call.atom, call.execution, call.attempt, value, outcome="reverted")
+        slot = state.slot(call.atom, call.instance)
+        yield of_slot(state, r.TASK_REVERTED, slot, call.execution, call.attempt, value, outcome="reverted")
 
 
 def _failed(state: State, input: Failed) -> Iterator[Step]:
-    call, classes, value = input
+    call, classes, value = input.call, list(input.classes), input.value
     if call.kind in (PROBE, PROBE_REVERT):
-        yield from _unanswered(state, call, value)
+        yield from going.unanswered(state, call, value)
+    elif call.kind == ON_FAILURE:
+        if not _late(state, call):
+            yield _answer(state, call, value, decision=None, done="raised", classes=classes)
+    elif call.kind == DECIDE:
+        if state.gates.get(call.atom) == "due" and state.undo is None:
+            yield Draft(r.DECIDER_ANSWERED, {"gate": call.atom, "answers": [], "raised": True, "classes": classes}, value)
+    elif call.kind == EXPAND:
+        if _wanted(state, call):
+            yield from _fails(state, call.atom, call, classes, value)
+    elif call.kind == EXECUTE:
+        slot = state.slot(call.atom, call.instance)
+        if input.due is not None and not undone(state, slot):
+            yield from _again(state, slot, input)
+        else:
+            yield from _fails(state, slot, call, classes, value, **(input.facts or {}))
+    else:
+        slot = state.slot(call.atom, call.instance)
+        more = input.facts or {}
+        yield of_slot(
+            state, r.TASK_REVERT_FAILURE, slot, call.execution, call.attempt, value, classes=classes, **more
+        )
+
+
+def _fails(state: State, slot: int, call: Call, classes: list[str], value: bytes, **more: Any) -> Iterator[Step]:
+    yield of_slot(state, r.TASK_FAILURE, slot, call.execution, call.attempt, value, classes=classes, **more)
+    if slot < state.atoms:
+        yield from spoil(state, slot, state.definition.asks[slot])
+
+
+def _again(state: State, slot: int, input: Failed) -> Iterator[Step]:
+    """Its policy has the attempt made again, now or later."""
+    call, due = input.call, input.due
+    facts = {"classes": list(input.classes), "cause": "policy", "due": due, **(input.facts or {})}
+    yield of_slot(state, r.TASK_WAITING, slot, call.execution, call.attempt, input.value, **facts)
+    if input.at_once and state.run is U.RUNNING:
+        yield of_slot(state, r.TASK_RUNNING, slot, call.execution, call.attempt + 1)
+        yield call._replace(attempt=call.attempt + 1)
         return
-    type = r.TASK_FAILURE if call.kind == EXECUTE else r.TASK_REVERT_FAILURE
-    yield of_atom(type, call.atom, call.execution, call.attempt, value, classes=list(classes))
+    of = {"atom": call.atom} if call.instance is None else {"atom": call.atom, "instance": call.instance}
+    yield Draft(r.TIMER_SET, {"timer": state.version + 1, **of, "due": due})
 
 
 def _expired(state: State, input: Expired) -> Iterator[Step]:
-    _, atom, execution, attempt = input.call
-    yield of_atom(r.TASK_REVERTED, atom, execution, attempt, outcome="not_revertible", expired=True)
+    call = input.call
+    slot = state.slot(call.atom, call.instance)
+    yield of_slot(state, r.TASK_REVERTED, slot, call.execution, call.attempt, outcome="not_revertible", expired=True)
 
 
 def _aborted(state: State, input: Aborted) -> Iterator[Step]:
     call, cause = input
+    slot = state.slot(call.atom, call.instance)
     again = call._replace(attempt=call.attempt + 1)
-    if call.kind == EXECUTE:
-        yield of_atom(r.TASK_WAITING, call.atom, call.execution, call.attempt, cause=cause)
-        yield of_atom(r.TASK_RUNNING, call.atom, call.execution, again.attempt)
-    else:
-        yield of_atom(r.TASK_REVERT_FAILURE, call.atom, call.execution, call.attempt, cause=cause)
-        yield of_atom(r.TASK_REVERTING, call.atom, call.execution, again.attempt)
+    before, after = (
+        (r.TASK_WAITING, r.TASK_RUNNING) if call.kind == EXECUTE else (r.TASK_REVERT_FAILURE, r.TASK_REVERTING)
+    )
+    yield of_slot(state, before, slot, call.execution, call.attempt, cause=cause)
+    yield of_slot(state, after, slot, call.execution, again.attempt)
     yield again
 
 
-def _recover(state: State, input: Recover) -> Iterator[Step]:
-    for atom in list(state.running):
-        yield of_atom(r.TASK_UNKNOWN, atom, state.execution[atom], state.attempt[atom])
-    for atom in list(state.reverting):
-        yield of_atom(r.TASK_REVERT_UNKNOWN, atom, state.execution[atom], state.attempt[atom])
-
-
-def _resume(state: State, input: Resume) -> Iterator[Step]:
-    if state.run is U.PENDING:
-        yield Draft(r.RUN_RUNNING, {})
+def _consulted(state: State, input: Consulted) -> Iterator[Step]:
+    done = meaning(state, input.call.atom, Decision(input.decision))
+    if _late(state, input.call):
         return
-    if state.run is U.FAILURE and state.cause == "revert_failure":
-        yield Draft(r.RUN_REVERTING, {"cause": "resumed"})
-        yield from _stuck_again(state)
-    if state.run is U.SUSPENDING:
-        yield Draft(r.RUN_SUSPENDED, {})
-    if state.run is U.SUSPENDED:
-        yield Draft(r.RUN_REVERTING if state.undo else r.RUN_RUNNING, {"cause": "resumed"})
-    if state.run is U.RUNNING and state.failures:
-        yield from resolve(state)  # what is unknown then is not executed again just to be reverted
-    if state.run in (U.RUNNING, U.REVERTING):
-        yield from _unknowns(state)
+    yield _answer(state, input.call, None, decision=input.decision, **done)
+    yield from resolve(state) if state.run is U.RUNNING else ()
 
 
-def _stuck_again(state: State) -> Iterator[Step]:
-    for atom in list(state.stuck):
-        yield from _revert_again(state, atom)
+def _late(state: State, call: Call) -> bool:
+    """Whether a retry answers when nobody listens any more: the run is over, or the retry has been executed anew."""
+    return state.run in OVER or state.execution[call.atom] != call.execution
 
 
-def _unknowns(state: State) -> Iterator[Step]:
-    """Ask what can be asked about atoms whose outcome is unknown; stop the run where only a person can tell."""
-    atoms, back = state.definition.atoms, state.run is U.REVERTING
-    ask = [atom for atom in state.unknown if atoms[atom].recovery == "ASK" and state.cause != "operator"]
-    lost = list(state.lost) if back else []
-    ask += [atom for atom in lost if atoms[atom].revert_recovery == "ASK"]
-    if ask:
-        yield Draft(r.RUN_FAILURE, {"cause": "ask", "atoms": ask})
+def _wanted(state: State, call: Call) -> bool:
+    """Whether the list of a fan-out is still to be read."""
+    return call.atom in state.opening and state.execution[call.atom] == call.execution
+
+
+def _answer(state: State, call: Call, value: bytes | None, **more: Any) -> Draft:
+    """The record of a consultation: who was asked, about what, having seen how much, and what is done about it."""
+    region, tries = state.regions.get(call.atom), state.history.get(call.atom, [])
+    seen = {"failed": None if region is None else region.failed, "tries": len(tries), "through": state.version}
+    return of_atom(r.RETRY_CONSULTED, call.atom, call.execution, call.attempt, value, **seen, **more)
+
+
+def _decided(state: State, input: Decided) -> Iterator[Step]:
+    node = input.call.atom
+    if state.gates.get(node) != "due" or state.undo is not None:
         return
-    for atom in state.unknown:
-        if atoms[atom].recovery == "PROBE":
-            yield Call(PROBE, atom, state.execution[atom], state.attempt[atom])
-    for atom in lost:
-        if atoms[atom].revert_recovery == "PROBE":
-            yield Call(PROBE_REVERT, atom, state.execution[atom], state.attempt[atom])
-        else:
-            yield from _revert_again(state, atom)
+    gate = state.definition.gate_at[node]
+    asked = gate.deciders
+    answers = [[asked[place].kind, asked[place].source, asked[place].name, answer] for place, answer in input.answers]
+    facts: dict[str, Any] = {"gate": node, "answers": answers}
+    depths = [asked[place].depth for place, answer in input.answers if not answer]
+    if not depths:
+        yield Draft(r.DECIDER_ANSWERED, facts)
+        return
+    widest = next(depth for depth in ("ALL", "FLOW", "NEIGHBORS", "ATOM") if depth in depths)
+    yield Draft(r.DECIDER_ANSWERED, {**facts, "depth": widest})
+    yield from refuse(state, gate, widest)
 
 
-def _revert_again(state: State, atom: int) -> Iterator[Step]:
-    execution, attempt = state.execution[atom], state.attempt[atom] + 1
-    yield of_atom(r.TASK_REVERTING, atom, execution, attempt)
-    yield Call(REVERT, atom, execution, attempt)
+def _expanded(state: State, input: Expanded) -> Iterator[Step]:
+    atom = input.call.atom
+    if not _wanted(state, input.call):
+        return
+    execution, first = state.execution[atom], 0
+    for count, elements in input.chunks:
+        yield Draft(r.EACH_ELEMENTS, {"atom": atom, "execution": execution, "first": first, "count": count}, elements)
+        first += count
+    yield Draft(r.EACH_OPENED, {"atom": atom, "execution": execution, "count": first})
 
 
-def _probed(state: State, input: Probed) -> Iterator[Step]:
-    call, answer, value = input
-    _, atom, execution, attempt = call
-    if answer == DONT_KNOW:
-        yield from _unanswered(state, call)
-    elif call.kind == PROBE_REVERT:
-        if answer == HAPPENED:
-            yield of_atom(r.TASK_REVERTED, atom, execution, attempt, value, outcome="reverted", probed=True)
-        else:
-            yield from _revert_again(state, atom)
-    elif answer == HAPPENED:
-        yield of_atom(r.TASK_SUCCESS, atom, execution, attempt, value, probed=True)
-    elif state.run is U.RUNNING:
-        yield from _again(state, atom)
-    elif state.run is U.REVERTING:
-        yield of_atom(r.TASK_REVERTING, atom, execution, 1)
-        yield of_atom(r.TASK_REVERTED, atom, execution, 1, outcome="nothing_to_revert", probed=True)
+def _fired(state: State, input: Fired) -> Iterator[Step]:
+    if input.timer not in state.timers:
+        return
+    slot, _ = state.timers[input.timer]
+    if state.run is U.WAITING and slot >= 0:
+        yield Draft(r.RUN_RUNNING, {"cause": "timer"})
+    of = {} if slot < 0 else {"atom": state.atom_of(slot), "instance": state.instance(slot)}
+    yield Draft(r.TIMER_FIRED, {"timer": input.timer, **{name: value for name, value in of.items() if value is not None}})
+    if slot < 0 and state.run in (U.RUNNING, U.WAITING):
+        yield Draft(r.RUN_REVERTING, {"cause": "timeout", "atoms": []})
 
 
-def _unanswered(state: State, call: Call, value: bytes | None = None) -> Iterator[Step]:
-    """A probe could not tell (`value`: it raised, described). Forward, and for a revert, a person has to; a person who
-    reverts has spoken already.
-    """
-    settled_by_person = call.kind == PROBE and state.run is U.REVERTING and state.cause == "operator"
-    if state.run in (U.RUNNING, U.REVERTING) and not settled_by_person:
-        yield Draft(r.RUN_FAILURE, {"cause": "ask", "atoms": [call.atom]}, value)
-
-
-def _suspend(state: State, input: Suspend) -> Iterator[Step]:
-    if state.run is U.PENDING:
-        yield Draft(r.RUN_RUNNING, {})
-    if state.run is U.RUNNING:
-        yield Draft(r.RUN_SUSPENDING, input.facts, input.value)
-
-
-def _revert(state: State, input: Revert) -> Iterator[Step]:
-    if state.run is U.PENDING:
-        yield Draft(r.RUN_RUNNING, {})
-    if state.run is U.SUSPENDING and not state.running:
-        yield Draft(r.RUN_SUSPENDED, {})
-    if state.run is not U.PENDING and may_revert(state):
-        yield Draft(r.RUN_REVERTING, {"cause": "operator", **input.facts}, input.value)
-        yield from _stuck_again(state)
-
-
-def may_revert(state: State) -> bool:
-    """Whether a person may have the run reverted as it is now."""
-    if state.run is U.SUSPENDING:
-        return not state.running
-    return state.run in (U.PENDING, U.RUNNING, U.WAITING, U.SUSPENDED, U.SUCCESS, U.FAILURE)
-
-
-def may_suspend(state: State) -> bool:
-    """Whether a person may have the run suspended as it is now."""
-    return state.run in (U.PENDING, U.RUNNING)
-
-
-def reverts_left(state: State) -> list[int]:
-    """The atoms that ran and are not reverted, in the order of the definition: what a revert needs the code of."""
-    return [atom for atom, task in enumerate(state.task) if task not in (T.PENDING, T.IGNORED, T.REVERTED)]
+def _progressed(state: State, input: Progressed) -> Iterator[Step]:
+    call = input.call
+    slot = state.slot(call.atom, call.instance)
+    if slot in state.running and state.attempt[slot] == call.attempt:
+        facts = of_slot(state, r.TASK_PROGRESS, slot, call.execution, call.attempt, progress=input.fraction).facts
+        yield Draft(r.TASK_PROGRESS, facts, input.value)  # a retry's too
 
 
 _DECIDERS: dict[type, Callable[[State, Any], Iterator[Step]]] = {
@@ -347,9 +252,19 @@ _DECIDERS: dict[type, Callable[[State, Any], Iterator[Step]]] = {
     Failed: _failed,
     Expired: _expired,
     Aborted: _aborted,
-    Probed: _probed,
-    Recover: _recover,
-    Resume: _resume,
-    Suspend: _suspend,
-    Revert: _revert,
+    Probed: going.probed,
+    Consulted: _consulted,
+    Decided: _decided,
+    Expanded: _expanded,
+    Fired: _fired,
+    Progressed: _progressed,
+    Recover: going.recover,
+    Resume: going.resume,
+    Suspend: operator.suspend,
+    Revert: operator.revert,
+    Restore: going.restore,
+    Reset: going.reset,
+    Amend: operator.amend,
+    RetryRevert: operator.retry_revert,
+    SkipRevert: operator.skip_revert,
 }

@@ -1,117 +1,188 @@
 """What is known of a run after folding its records: facts and references to values, never values.
 
-A reference is the version of the record that holds the value. Every list is indexed by atom (or by node: atoms first,
-then the invisible joins of the definition), so that a record changes O(1 + out-degree) of it, however large the flow.
+A reference is the version of the record that holds the value. Lists are indexed by *slot*: the atoms first, then the
+invisible nodes of the definition (of which only counters are kept), then the elements of fan-outs as they are opened.
+So a record changes O(1 + out-degree) of it, however large the flow.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappush
 from typing import Any
 
-from .graph import Definition
-from .states import RunState, TaskState
+from .graph import AtomSpec, Definition
+from .region import Fan, Region
+from .states import AtomState, RetryState, RunState, TaskState
+from .undo import Undo
 
-PENDING, IGNORED, REVERTED = TaskState.PENDING, TaskState.IGNORED, TaskState.REVERTED
-
-
-class Undo:
-    """How far a revert has come: the graph walked backwards, by counters.
-
-    `waits[node]` successors are still to be passed before `node` may be reverted; `ready` is a heap of
-    (-priority, -atom): larger priority first, then the later in the definition.
-    """
-
-    __slots__ = ("before", "ready", "waits")
-
-    def __init__(self, definition: Definition) -> None:
-        self.before: list[list[int]] = [[] for _ in definition.after]
-        for node, successors in enumerate(definition.after):
-            for successor in successors:
-                self.before[successor].append(node)
-        self.waits = [len(successors) for successors in definition.after]
-        self.ready: list[tuple[float, int]] = []
+PENDING = TaskState.PENDING
 
 
 class State:
-    """One run, folded. Made by `initial`, changed only by `evolve`.
+    """One run, folded. Made by `counters.initial`, changed only by `evolve`.
 
     Attributes:
         definition, run, version: the graph, the run's state, the version of the last record folded.
-        after, rank: those of the definition, at hand.
-        task, execution, attempt: per atom; attempt is that of the last direction (execute, then revert) it took.
-        result: per atom, the version of the record with its result or failure; 0 when there is none.
-        revert_result: atom -> version of the record with what its revert returned or raised.
-        waits, ready: per node its unmet predecessors; a heap of ranks of the atoms that may start.
-        running, reverting, unknown, waiting: atoms in that state, oldest first (dicts, for their order).
-        lost: atoms whose revert was cut short (REVERT_UNKNOWN).
-        failures, stuck: atom -> version of its failure (execute), of its failed revert; oldest first.
-        asked: atoms about which a person must say something before the run can go on.
-        outcome: atom -> what its revert came to: reverted, nothing_to_revert, undeclared, not_revertible.
+        after, rank, atoms: those of the definition, at hand; how many atoms it has.
+        task, execution, attempt: per slot; attempt is that of the last direction (execute, then revert) it took.
+        result: per slot, the version of the record with its result or failure; 0 when there is none.
+        revert_result: slot -> version of the record with what its revert returned or raised.
+        waits, done, ready: per node its unmet predecessors, and whether it counts as met for those behind it; a heap of
+            ranks of the atoms that may start. `parked`: such as stand in a closed flow; `queued`: who is in the heap.
+        running, reverting, unknown: slots in that state, oldest first (dicts, for their order).
+        waiting: slot -> the timer it waits for (0: none); overdue: those whose wait is over.
+        timers: version of the record that set it -> (slot, -1 for the run itself; due, microseconds since 1970).
+        lost: slots whose revert was cut short (REVERT_UNKNOWN).
+        failures, stuck: slot -> version of its failure (execute), of its failed revert; oldest first.
+        unresolved: failed atom -> who is to be asked (-1: nobody, the run is to be undone).
+        asked: slots about which a person must say something before the run can go on; halted: what a person must mend,
+            a retry or gate whose code raised.
+        outcome: slot -> what its revert came to: reverted, nothing_to_revert, undeclared, not_revertible, skipped.
         open: atoms that are not settled yet.
+        history: retry -> its tries: (version of what it provided, {atom: version of its failure}).
+        regions, dead: retry -> its closed flow; retries that have given up, whose flow is undone alone.
+        gates: gate node -> due; verdicts: flow -> whether it succeeded as a group.
+        fans, owners: fan-outs by atom; the atom of each element's slot. opening, spread, full: those whose list is being
+            read; whose elements are being run; that await their verdict.
+        progress: slot -> (fraction, version of the record that said so).
         cause, reason: why the run is in the state it is in, and the version of the record with the reason (0: none).
         undo: the counters of the way back, once there is one.
+        defers, resolves: whether a REVERT without anyone outward undoes the whole run; whether failures are resolved.
+        plain: nothing but tasks that run and are reverted has been seen: the quick way will do.
+        given: inputs that stand before a provider of that name; lacking: some provider may be missing.
     """
 
     __slots__ = (
-        "after", "asked", "attempt", "cause", "definition", "execution", "failures", "lost", "open", "outcome", "rank",
-        "ready", "reason", "result", "revert_result", "reverting", "run", "running", "stuck", "task", "undo", "unknown",
-        "version", "waiting", "waits",
+        "after", "asked", "atoms", "attempt", "cause", "dead", "defers", "definition", "done", "execution", "failures",
+        "fans", "full", "gates", "given", "halted", "history", "lacking", "lost", "open", "opening", "outcome", "overdue",
+        "owners", "parked", "plain", "progress", "queued", "rank", "ready", "reason", "regions", "resolves", "result",
+        "revert_result", "reverting", "run", "running", "spread", "stuck", "task", "timeout", "timers", "undo", "unknown", "unresolved",
+        "verdicts", "version", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, definition: Definition) -> None:
-        count = len(definition.atoms)
+        atoms, nodes = len(definition.atoms), len(definition.after)
         self.definition = definition
         self.after = definition.after
         self.rank = definition.rank
+        self.atoms = atoms
         self.run = RunState.PENDING
         self.version = 0
-        self.task: list[TaskState] = [PENDING] * count
-        self.execution = [0] * count
-        self.attempt = [0] * count
-        self.result = [0] * count
+        self.task: list[AtomState] = [PENDING] * nodes
+        self.execution = [0] * nodes
+        self.attempt = [0] * nodes
+        self.result = [0] * nodes
         self.revert_result: dict[int, int] = {}
         self.waits = list(definition.fan_in)
+        self.done = bytearray(nodes)
+        self.queued = bytearray(atoms)
         self.ready: list[int] = []
+        self.parked: list[int] = []
         self.running: dict[int, None] = {}
         self.reverting: dict[int, None] = {}
         self.unknown: dict[int, None] = {}
-        self.waiting: dict[int, None] = {}
+        self.waiting: dict[int, int] = {}
+        self.overdue: dict[int, None] = {}
+        self.timers: dict[int, tuple[int, int]] = {}
         self.lost: dict[int, None] = {}
         self.failures: dict[int, int] = {}
         self.stuck: dict[int, int] = {}
+        self.unresolved: dict[int, int] = {}
         self.asked: dict[int, None] = {}
+        self.halted: dict[int, int] = {}
         self.outcome: dict[int, str] = {}
-        self.open = count
+        self.open = atoms
+        self.history: dict[int, list[tuple[int, dict[int, int]]]] = {}
+        self.regions: dict[int, Region] = {}
+        self.dead: dict[int, None] = {}
+        self.gates: dict[int, str] = {}
+        self.verdicts: dict[int, bool] = {}
+        self.fans: dict[int, Fan] = {}
+        self.owners: list[int] = []
+        self.opening: dict[int, None] = {}
+        self.spread: dict[int, None] = {}
+        self.full: dict[int, None] = {}
+        self.progress: dict[int, tuple[float, int]] = {}
         self.cause = ""
         self.reason = 0
         self.undo: Undo | None = None
+        self.defers = self.resolves = True
+        self.lacking = False
+        self.plain = definition.plain
+        self.given: tuple[str, ...] = ()
+        self.timeout = 0
+
+    def atom_of(self, slot: int) -> int:
+        """The atom whose slot, or whose element's slot, it is."""
+        return slot if slot < self.atoms else self.owners[slot - len(self.after)]
+
+    def spec(self, slot: int) -> AtomSpec:
+        """What the definition says of a slot."""
+        return self.definition.atoms[self.atom_of(slot)]
+
+    def instance(self, slot: int) -> int | None:
+        """Which element of its fan-out a slot is; None for an atom's own."""
+        return None if slot < self.atoms else slot - self.fans[self.atom_of(slot)].base
+
+    def slot(self, atom: int, instance: int | None) -> int:
+        """The slot of an atom, or of one of its elements; KeyError where that fan-out has not been opened."""
+        return atom if instance is None else self.fans[atom].base + instance
+
+    def name(self, slot: int) -> str:
+        """The name of an atom; that of an element is `name[i]`."""
+        instance = self.instance(slot)
+        return self.spec(slot).name + ("" if instance is None else f"[{instance}]")
+
+    def span(self, retry: int) -> tuple[int, int]:
+        """The atoms of a retry's flow: from the first, which it is itself, to behind the last."""
+        flow = self.definition.flows[self.definition.atoms[retry].flow]
+        return flow.first, flow.last
 
     def dump(self) -> dict[str, Any]:
         """The whole state as JSON-able data, for a snapshot; `load` gives it back, equal."""
-        plain = {name: getattr(self, name) for name in _PLAIN}
-        ordered = {name: list(getattr(self, name)) for name in _ORDERED}
-        maps = {name: list(getattr(self, name).items()) for name in _MAPS}
-        undo = self.undo and {"waits": self.undo.waits, "ready": [list(key) for key in self.undo.ready]}
-        return {"run": str(self.run), "task": [str(state) for state in self.task], "undo": undo, **plain, **ordered, **maps}
+        return {
+            "run": str(self.run),
+            "task": [str(state) for state in self.task],
+            "done": self.done.hex(),
+            "queued": self.queued.hex(),
+            "undo": self.undo and self.undo.dump(),
+            "history": [
+                [retry, [[made, list(failed.items())] for made, failed in tries]] for retry, tries in self.history.items()
+            ],
+            "regions": [region.dump() for region in self.regions.values()],
+            "fans": [[atom, fan.dump()] for atom, fan in self.fans.items()],
+            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: list(getattr(self, name)) for name in _ORDERED},
+            **{name: [list(item) for item in getattr(self, name).items()] for name in _MAPS},
+            **{name: [[key, *pair] for key, pair in getattr(self, name).items()] for name in _PAIRS},
+        }
 
     @classmethod
     def load(cls, definition: Definition, data: dict[str, Any]) -> State:
         """The state that `dump` took, for the same definition."""
         state = cls(definition)
         state.run = RunState(data["run"])
-        state.task = [TaskState(name) for name in data["task"]]
+        state.task = [_STATES[name] for name in data["task"]]
+        state.done = bytearray.fromhex(data["done"])
+        state.queued = bytearray.fromhex(data["queued"])
         for name in _PLAIN:
             kept = data[name]
             setattr(state, name, list(kept) if isinstance(kept, list) else kept)
+        state.given = tuple(state.given)
         for name in _ORDERED:
             setattr(state, name, dict.fromkeys(data[name]))
         for name in _MAPS:
-            setattr(state, name, {atom: version for atom, version in data[name]})
+            setattr(state, name, {key: value for key, value in data[name]})
+        for name in _PAIRS:
+            setattr(state, name, {key: (one, two) for key, one, two in data[name]})
+        state.history = {retry: [(made, dict(failed)) for made, failed in tries] for retry, tries in data["history"]}
+        state.fans = {atom: Fan.load(fan) for atom, fan in data["fans"]}
+        for region in data["regions"]:
+            made = state.regions[region["at"][0]] = Region(*region["at"])
+            made.queue = [(first, failed) for first, failed in region["queue"]]
+            if region["undo"] is not None:
+                made.undo = Undo.load(definition, state.task, region["undo"])
         if data["undo"] is not None:
-            state.undo = Undo(definition)
-            state.undo.waits = list(data["undo"]["waits"])
-            state.undo.ready = [(priority, atom) for priority, atom in data["undo"]["ready"]]
+            state.undo = Undo.load(definition, state.task, data["undo"])
         return state
 
     def __eq__(self, other: object) -> bool:
@@ -123,54 +194,12 @@ class State:
     __hash__ = None  # type: ignore[assignment]  # mutable: evolve changes it in place
 
 
-_PLAIN = ("version", "execution", "attempt", "result", "waits", "ready", "open", "cause", "reason")
-_ORDERED = ("running", "reverting", "unknown", "waiting", "lost", "asked")
-_MAPS = ("revert_result", "failures", "stuck", "outcome")
+_STATES: dict[str, AtomState] = {**{str(state): state for state in TaskState}, "RETRYING": RetryState.RETRYING}
 
-
-def initial(definition: Definition) -> State:
-    """The state before the first record: everything PENDING, what has no predecessor ready to start."""
-    state = State(definition)
-    atoms = len(definition.atoms)
-    rank = definition.rank
-    state.ready = [rank[atom] for atom in range(atoms) if not definition.fan_in[atom]]
-    heapify(state.ready)
-    for node in range(atoms, len(definition.fan_in)):
-        if not definition.fan_in[node]:
-            settle(state, node)
-    return state
-
-
-def settle(state: State, node: int) -> None:
-    """Count `node` as done for whatever comes after it; atoms that nothing holds back any more become ready."""
-    waits = state.waits
-    for successor in state.after[node]:
-        left = waits[successor] - 1
-        waits[successor] = left
-        if not left:
-            if successor < len(state.task):
-                heappush(state.ready, state.rank[successor])
-            else:
-                settle(state, successor)
-
-
-def begin_undo(state: State) -> None:
-    """Turn round: find what can be reverted first. A node that never ran is passed at once."""
-    state.undo = Undo(state.definition)
-    for node in [node for node, waits in enumerate(state.undo.waits) if not waits]:
-        reach(state, state.undo, node)
-
-
-def reach(state: State, undo: Undo, node: int) -> None:
-    """Everything after `node` is undone: it is next, or, if there is nothing to revert in it, whatever is before it."""
-    atoms = state.definition.atoms
-    todo = [node]
-    while todo:
-        node = todo.pop()
-        if node < len(atoms) and state.task[node] not in (PENDING, IGNORED, REVERTED):
-            heappush(undo.ready, (-atoms[node].priority, -node))
-            continue
-        for predecessor in undo.before[node]:
-            undo.waits[predecessor] -= 1
-            if not undo.waits[predecessor]:
-                todo.append(predecessor)
+_PLAIN = (
+    "version", "execution", "attempt", "result", "waits", "ready", "parked", "open", "owners", "cause", "reason",
+    "defers", "resolves", "given", "lacking", "plain", "timeout",
+)  # fmt: skip
+_ORDERED = ("running", "reverting", "unknown", "overdue", "lost", "asked", "dead", "opening", "spread", "full")
+_MAPS = ("revert_result", "waiting", "failures", "stuck", "unresolved", "halted", "outcome", "gates", "verdicts")
+_PAIRS = ("timers", "progress")

@@ -10,13 +10,18 @@ If its process dies while it runs, nobody knows what it did. That is a state of 
 Going back is the same story told backwards. What ran (SUCCESS, FAILURE or UNKNOWN) is REVERTING, and then
 REVERTED. A revert that raises is a REVERT_FAILURE, one cut short by a crash a REVERT_UNKNOWN; from both a revert
 can be started again, and a person may declare them done. What was reverted can be started afresh (PENDING) by a
-retry controller, what succeeded by a rule, what failed by a recovery.
+retry controller, what succeeded by a rule, what failed by a recovery. A *retry* lives as a task does; when it has
+decided to have its flow tried again it is RETRYING, once everything in the flow is undone, and then RUNNING.
+
+A person may settle what the engine cannot: an UNKNOWN task succeeded, failed, or never took place (PENDING), a FAILURE
+was none after all.
 
 A *run* is RUNNING as long as something can still be started, WAITING when only timers or messages can move it.
 SUSPENDING lets running tasks finish, SUSPENDED is the rest after that. A failure that no controller resolves makes
 it REVERTING, and so does a person, even long after SUCCESS. REVERTED says that each task that ran was undone, or has
 nothing to undo, because it says so or because nobody declared anything (its outcome then says "undeclared");
-REVERTED_PARTLY that something irreversible had run or a person skipped a revert. FAILURE is the state in which
+REVERTED_PARTLY that something irreversible had run, that a person skipped a revert, or that only the flow of one retry
+was to be undone: a person may still have the rest reverted. FAILURE is the state in which
 the engine will do no more by itself: a revert failed, or an answer is needed.
 
 The tables below are the whole machine; `evolve` refuses a record that makes any other move, and the diagrams of
@@ -77,15 +82,16 @@ class RunState(StrEnum):
     ABANDONED = "ABANDONED"
 
 
+AtomState = TaskState | RetryState
 T, R, U = TaskState, RetryState, RunState
 
 TASK_MOVES: dict[TaskState, tuple[TaskState, ...]] = {
     T.PENDING: (T.RUNNING, T.IGNORED),
     T.RUNNING: (T.SUCCESS, T.FAILURE, T.WAITING, T.UNKNOWN),
     T.WAITING: (T.RUNNING, T.FAILURE),
-    T.UNKNOWN: (T.RUNNING, T.SUCCESS, T.FAILURE, T.REVERTING),
+    T.UNKNOWN: (T.RUNNING, T.SUCCESS, T.FAILURE, T.REVERTING, T.PENDING),
     T.SUCCESS: (T.REVERTING, T.PENDING),
-    T.FAILURE: (T.REVERTING, T.PENDING),
+    T.FAILURE: (T.REVERTING, T.PENDING, T.SUCCESS),
     T.REVERTING: (T.REVERTED, T.REVERT_FAILURE, T.REVERT_UNKNOWN),
     T.REVERT_FAILURE: (T.REVERTING, T.REVERTED),
     T.REVERT_UNKNOWN: (T.REVERTING, T.REVERTED, T.REVERT_FAILURE),
@@ -101,7 +107,9 @@ RETRY_MOVES: dict[RetryState, tuple[RetryState, ...]] = {
 
 RUN_MOVES: dict[RunState, tuple[RunState, ...]] = {
     U.PENDING: (U.RUNNING,),
-    U.RUNNING: (U.WAITING, U.SUSPENDING, U.REVERTING, U.SUCCESS, U.FAILURE, U.ABANDONED),
+    U.RUNNING: (
+        U.WAITING, U.SUSPENDING, U.REVERTING, U.SUCCESS, U.REVERTED, U.REVERTED_PARTLY, U.FAILURE, U.ABANDONED,
+    ),  # fmt: skip
     U.WAITING: (U.RUNNING, U.SUSPENDING, U.REVERTING, U.ABANDONED),
     U.SUSPENDING: (U.SUSPENDED,),
     U.SUSPENDED: (U.RUNNING, U.REVERTING, U.ABANDONED),
@@ -109,7 +117,7 @@ RUN_MOVES: dict[RunState, tuple[RunState, ...]] = {
     U.SUCCESS: (U.REVERTING, U.PENDING),
     U.FAILURE: (U.RUNNING, U.REVERTING, U.ABANDONED, U.PENDING),
     U.REVERTED: (U.RUNNING, U.PENDING),
-    U.REVERTED_PARTLY: (U.PENDING,),
+    U.REVERTED_PARTLY: (U.RUNNING, U.REVERTING, U.PENDING),
     U.ABANDONED: (U.PENDING,),
 }
 

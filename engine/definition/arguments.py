@@ -46,7 +46,7 @@ class Call:
     """How one function of an atom is called.
 
     `bindings`: the arguments that are looked up. `given`: what the runtime hands over itself (context, conn, result,
-    flow_failures), by those names. `unfilled`: parameters that nothing may fill although they have no default.
+    flow_failures, history), by those names. `unfilled`: parameters that nothing may fill although they have no default.
     `borrowed`: the arguments are another call's, of which the function may take only some (a probe).
     """
 
@@ -76,14 +76,23 @@ def _by_name(function: Callable[..., Any], signature: Signature, borrowed: bool,
 class Wanted:
     """What one call of an atom asks for: the signature read against what the atom says about it.
 
-    `what` names the call in errors; `reserved` are the parameters that the engine fills, `ignored` those left alone.
+    `what` names the call in errors; `reserved` are the parameters that the engine fills, `ignored` those left alone;
+    `to_any`: those of the reserved that a `**kwargs` is handed too.
     """
 
-    def __init__(self, what: str, signature: Signature, reserved: Sequence[str], ignored: Collection[str]) -> None:
+    def __init__(
+        self,
+        what: str,
+        signature: Signature,
+        reserved: Sequence[str],
+        ignored: Collection[str],
+        to_any: Collection[str] = (),
+    ) -> None:
         self.what = what
         self.signature = signature
         self.reserved = reserved
         self.ignored = ignored
+        self.to_any = to_any
         taken = {*reserved, *ignored, *([signature.context] if "context" in reserved else ())}
         self.required = [p for p in signature.required if p not in taken]
         self.optional = [p for p in signature.optional if p not in taken]
@@ -94,7 +103,7 @@ class Wanted:
         """The arguments, as `requires` (names), `rebind` and, if `auto`, the signature say.
 
         `inherited`: bindings by parameter that hold where nothing else is said. `forced`: a `**kwargs` is given all
-        that is reserved, and all that is inherited.
+        of them.
 
         Raises:
             FlowError: something is asked for that the function does not take. MissingArgument: the function takes
@@ -111,7 +120,7 @@ class Wanted:
             bindings += [other for p, other in inherited.items() if p not in wanted and p not in self.reserved]
         return Call(
             bindings=tuple(bindings),
-            given=tuple(self._given(forced)),
+            given=tuple(self._given()),
             unfilled=tuple(p for p in self.signature.required if p in self.ignored and p not in wanted),
             signature=self.signature,
         )
@@ -139,13 +148,13 @@ class Wanted:
                 "rebind, or leave auto_extract on"
             )
 
-    def _given(self, forced: bool) -> Iterable[str]:
+    def _given(self) -> Iterable[str]:
         signature = self.signature
         for name in self.reserved:
             if name == "context":
                 wanted = signature.context is not None
             else:
-                to_any = forced and signature.takes_any and name in ("result", "flow_failures")
+                to_any = signature.takes_any and name in self.to_any
                 wanted = to_any or name in signature.required or name in signature.optional
             if wanted and name not in self.ignored:
                 yield name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from math import isfinite
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import FlowError
 from .arguments import Binding, Call
@@ -33,9 +33,11 @@ class Atom:
     Raises FlowError, MissingArgument: a parameter or name that does not fit the signature.
 
     Attributes, all to be read only: `name`, `version`, `priority` (larger starts first), `provides`, `requires` (of
-    execute and revert, without what is injected), `optional`, `revert_optional` (sets in the order of the signature),
+    all its functions, without what is injected), `optional`, `revert_optional` (sets in the order of the signature),
     `save_as` ({provided name: index, key or None}), `rebind`, `revert_rebind` ({parameter: name}), `inject`.
     """
+
+    _kind: ClassVar[str] = "task"
 
     name: str
     version: str | tuple[int, ...] = "1.0"
@@ -54,22 +56,26 @@ class Atom:
         revert_rebind: RebindOption = None,
         revert_requires: Names = None,
     ) -> None:
-        self.name = name = checked_name("task", type(self).__name__ if name is None else name)
+        kind = self._kind
+        self.name = name = checked_name(kind, type(self).__name__ if name is None else name)
         if inject:
             self._inject = MappingProxyType(dict(inject))
         self._plan = plan_of(
             name,
             self._functions(),
             Options(
-                saves=saves_of(name, self.default_provides if provides is None else provides),
-                requires=names_of(name, "requires", requires),
+                saves=saves_of(name, self.default_provides if provides is None else provides, kind),
+                requires=names_of(name, "requires", requires, kind),
                 auto_extract=auto_extract,
-                rebind=rebind_of(name, "rebind", rebind),
-                inject=names_of(name, "inject", inject),
-                ignore=names_of(name, "ignore_list", ignore_list),
-                revert_rebind=rebind_of(name, "revert_rebind", revert_rebind),
-                revert_requires=None if revert_requires is None else names_of(name, "revert_requires", revert_requires),
+                rebind=rebind_of(name, "rebind", rebind, kind),
+                inject=names_of(name, "inject", inject, kind),
+                ignore=names_of(name, "ignore_list", ignore_list, kind),
+                revert_rebind=rebind_of(name, "revert_rebind", revert_rebind, kind),
+                revert_requires=(
+                    None if revert_requires is None else names_of(name, "revert_requires", revert_requires, kind)
+                ),
                 reserved=self._reserved(),
+                kind=kind,
             ),
         )
 
@@ -134,9 +140,7 @@ class Atom:
         return {} if self.plan.revert is None else {b.parameter: b.name for b in self.plan.revert.bindings}
 
     def _looked_up(self) -> list[Binding]:
-        plan = self.plan
-        revert = () if plan.revert is None else plan.revert.bindings
-        return [b for b in (*plan.execute.bindings, *revert) if b.name not in self._inject]
+        return [b for call in self.plan.calls() for b in call.bindings if b.name not in self._inject]
 
     def _optional(self, call: Call | None) -> AbstractSet[str]:
         found = () if call is None else call.bindings
@@ -152,8 +156,8 @@ def version_of(atom: Atom) -> str:
     if isinstance(version, tuple) and version and all(type(part) is int for part in version):
         return ".".join(map(str, version))
     if isinstance(version, str):
-        return checked_name(f"version of task {atom.name!r}", version)
-    raise FlowError(f"task {atom.name!r}: version must be text or a tuple of whole numbers; found {version!r}")
+        return checked_name(f"version of {atom._kind} {atom.name!r}", version)
+    raise FlowError(f"{atom._kind} {atom.name!r}: version must be text or a tuple of whole numbers; found {version!r}")
 
 
 def priority_of(atom: Atom) -> int | float:
@@ -163,4 +167,4 @@ def priority_of(atom: Atom) -> int | float:
         return priority
     if isinstance(priority, float) and isfinite(priority):
         return int(priority) if priority.is_integer() else priority
-    raise FlowError(f"task {atom.name!r}: priority must be a finite number; found {priority!r}")
+    raise FlowError(f"{atom._kind} {atom.name!r}: priority must be a finite number; found {priority!r}")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .progress import update
+
 if TYPE_CHECKING:  # this room is pure: it names these types and never uses them
     from logging import Logger, LoggerAdapter
     from uuid import UUID
@@ -25,3 +27,7 @@ class Context:
     attempt: int
     idempotency_key: str
     logger: Logger | LoggerAdapter[Any]
+
+    def update_progress(self, fraction: float, details: Any = None) -> None:
+        """Say how far the call has come: 0 to 1, and anything storable; UsageError for another number, or after it."""
+        update(fraction, details)

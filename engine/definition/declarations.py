@@ -2,53 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import attrs
 
 from ...errors import FlowError, MissingArgument
+from .execution import execution_of
+from .retry import Retry
 from .task import Task
-from .words import Compensation, Recovery, word
+from .words import USUAL, Compensation, Recovery, word
 
 
 @attrs.frozen
 class Declarations:
-    """A task's declarations as they are stored; `revertible_for` in microseconds."""
+    """An atom's declarations as they are stored; `revertible_for` in microseconds.
+
+    `recovery` is the answer for a call that was cut short; `recoveries`: (state, answer) for the other states in which
+    a recovered run may find the task, where it is not the usual one (`words.USUAL`), in order of the state.
+    """
 
     recovery: str
     revert_recovery: str
     compensation: str
     revertible_for: int | None
+    recoveries: tuple[tuple[str, str], ...] = ()
 
 
-def declarations_of(task: Task) -> Declarations:
-    """The declarations of a task.
+def declarations_of(task: Task | Retry) -> Declarations:
+    """The declarations of a task or retry; how it is to be called is checked too, but is no part of a definition.
 
     Raises:
-        FlowError: they contradict each other, or the functions the task has; it names the task, both sides, and what
+        FlowError: they contradict each other, or the functions the atom has; it names the atom, both sides, and what
         would do.
     """
     plan = task.plan
-    for call in (plan.execute, plan.revert):
+    for call in (plan.execute, plan.revert, plan.on_failure):
         if call is not None and call.unfilled:
             raise MissingArgument(
-                f"task {task.name!r}: {', '.join(call.unfilled)} stands in ignore_list and has no default, so nothing "
-                "could fill it"
+                f"{task._kind} {task.name!r}: {', '.join(call.unfilled)} stands in ignore_list and has no default, "
+                "so nothing could fill it"
             )
-    recovery, revert_recovery = _recovery(task)
+    execution_of(task)
+    if isinstance(task, Retry):
+        return _of_retry(task)
+    answers = _answers(task)
+    recovery, revert_recovery = _recovery(task, answers["ACTIVE"])
     compensation = _compensation(task)
     window = task.revertible_for
     if window is None:
-        return Declarations(recovery, revert_recovery, compensation, None)
+        return Declarations(recovery, revert_recovery, compensation, None, _unusual(answers))
     if compensation != "revert":
         raise FlowError(f"task {task.name!r}: revertible_for is for a task with a revert; this one is {compensation}")
     if not isinstance(window, timedelta) or window <= timedelta(0):
         raise FlowError(f"task {task.name!r}: revertible_for must be a timedelta above zero; found {window!r}")
-    return Declarations(recovery, revert_recovery, compensation, window // timedelta(microseconds=1))
+    kept = window // timedelta(microseconds=1)
+    return Declarations(recovery, revert_recovery, compensation, kept, _unusual(answers))
 
 
-def _recovery(task: Task) -> tuple[str, str]:
-    recovery = word(Recovery, task.recovery, task.name, "recovery")
+def _of_retry(retry: Retry) -> Declarations:
+    if retry.transactional:
+        raise FlowError(f"retry {retry.name!r}: a retry cannot be transactional; let a task of its flow do the writing")
+    return Declarations(retry.recovery.value, retry.revert_recovery.value, retry.compensation.value, None)
+
+
+def _answers(task: Task) -> Mapping[str, Recovery]:
+    """What becomes of the task in each state that a crash or a failed run may have left it in."""
+    declared = task.recovery
+    if not isinstance(declared, Mapping):
+        answer = word(Recovery, declared, task.name, "recovery")
+        return USUAL if answer is Recovery.RERUN else {**USUAL, "ACTIVE": answer}
+    strange = [state for state in declared if state not in USUAL]
+    if strange:
+        raise FlowError(
+            f"task {task.name!r}: recovery has {', '.join(map(repr, strange))}; a map may have {', '.join(USUAL)}"
+        )
+    answers = dict(USUAL)
+    for state, given in declared.items():
+        among = None if state == "ACTIVE" else (Recovery.RERUN, Recovery.SKIP)
+        answers[state] = word(Recovery, given, task.name, f"recovery for {state!s}", among)
+    return answers
+
+
+def _unusual(answers: Mapping[str, Recovery]) -> tuple[tuple[str, str], ...]:
+    if answers is USUAL:
+        return ()
+    others = (state for state in sorted(answers) if state != "ACTIVE" and answers[state] is not USUAL[state])
+    return tuple((state, answers[state].value) for state in others)
+
+
+def _recovery(task: Task, recovery: Recovery) -> tuple[str, str]:
     back = word(Recovery, task.revert_recovery, task.name, "revert_recovery")
     if back is Recovery.SKIP:
         raise FlowError(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from ...errors import CycleError, FlowError, UnknownSource
+from ...errors import CycleError, UnknownSource
 from .atom import Atom
-from .flow import Flow, Interface, Names
+from .deciders import Decider, Depth, decider_of
+from .flow import Flow, Interface, Item, Members, Names
 from .ordering import Ordering
-from .task import Task
+from .retry import Retry
 
 
 class GraphFlow(Flow):
@@ -17,14 +18,18 @@ class GraphFlow(Flow):
 
     An item that requires a name is linked behind every other item that provides it, whichever was added first. What
     is optional links nothing: link it by hand. `link` adds what the names do not say.
+
+    With a target, only that item and what leads to it is compiled and counts in `requires` and `provides`.
     """
 
     pattern = "graph"
 
-    def __init__(self, name: str, retry: None = None) -> None:
+    def __init__(self, name: str, retry: Retry | None = None) -> None:
         super().__init__(name, retry)
         self._links = _Links()
-        self._manual: list[tuple[int, int]] = []
+        self._manual: dict[tuple[int, int], None] = {}
+        self._deciders: dict[tuple[int, int], Decider] = {}
+        self._target: int | None = None
         self._functions: dict[Callable[..., Any], int] = {}
 
     def add(self, *items: Atom | Flow | Callable[..., Any]) -> Self:
@@ -48,20 +53,41 @@ class GraphFlow(Flow):
         self,
         u: Atom | Flow | Callable[..., Any],
         v: Atom | Flow | Callable[..., Any],
-        decider: None = None,
-        decider_depth: None = None,
+        decider: Callable[..., Any] | None = None,
+        decider_depth: Depth | str | None = None,
     ) -> Self:
         """Let `v` wait for `u`; both are items of this flow.
 
+        Args:
+            decider: `(history) -> bool`, called with `history={name of u: its result}` before `v`: False ignores it.
+                A later link between the two replaces the decider, if it has one.
+            decider_depth: how much is then ignored: a `Depth`, or its name in any case; ALL by default.
+
         Raises:
             UnknownSource: one of them is no item of this flow. CycleError: `v` leads to `u` already; names the path.
+            FlowError: the decider cannot be called so, or there is no such depth.
         """
-        if decider is not None or decider_depth is not None:
-            raise FlowError(f"graph flow {self.name!r}: deciders are not there yet; decider must be None")
         self._current()
         pair = (self._place(u), self._place(v))
+        made = None
+        if decider is not None or decider_depth is not None:
+            made = decider_of(self._between(*pair), decider, decider_depth)
         self._join(*pair, "linked by hand")
-        self._manual.append(pair)
+        self._manual[pair] = None
+        if made is not None:
+            self._deciders[pair] = made
+        self._changes += 1
+        return self
+
+    def set_target(self, item: Atom | Flow | Callable[..., Any]) -> Self:
+        """Compile only `item` and what leads to it; UnknownSource where it is no item of this flow."""
+        self._target = self._place(item)
+        self._changes += 1
+        return self
+
+    def reset_target(self) -> Self:
+        """Compile all items again."""
+        self._target = None
         self._changes += 1
         return self
 
@@ -69,6 +95,48 @@ class GraphFlow(Flow):
         """For each item, by place, the places of the items that wait for it, in order."""
         self._current()
         return [sorted(after) for after in self._links.order.after]
+
+    def members(self) -> Members:
+        """What is compiled of the flow: all, or what leads to the target."""
+        links = self.successors()
+        if self._target is None and not self._deciders:
+            return Members(self._items, links)
+        places = self._chosen()
+        new = dict(zip(places, range(len(places)), strict=True))
+        deciders: dict[int, list[tuple[int, Decider]]] = {}
+        for (u, v), decider in sorted(self._deciders.items(), key=lambda link: link[0]):
+            if v in new:
+                deciders.setdefault(new[v], []).append((new[u], decider))
+        behind = [[new[other] for other in links[place] if other in new] for place in places]
+        return Members([self._items[place] for place in places], behind, deciders)
+
+    def iter_links(self) -> Iterator[tuple[Item, Item, dict[str, Any]]]:
+        """(u, v, {"decider": function or None, "reasons": (name, …)}) for each link that is compiled.
+
+        The reasons are the names that `v` requires and `u` provides; of a link by hand there may be none.
+        """
+        chosen = dict.fromkeys(self._chosen())
+        for place in chosen:
+            u = self._items[place]
+            for other in sorted(self._links.order.after[place]):
+                if other in chosen:
+                    v = self._items[other]
+                    decider = self._deciders.get((place, other))
+                    reasons = tuple(name for name in v.requires if name in u.provides)
+                    yield u, v, {"decider": decider and decider.function, "reasons": reasons}
+
+    def _chosen(self) -> list[int]:
+        """The places of what is compiled, in order."""
+        self._current()
+        if self._target is None:
+            return list(range(len(self._items)))
+        seen, walk = {self._target}, [self._target]
+        while walk:
+            for place in self._links.order.before[walk.pop()]:
+                if place not in seen:
+                    seen.add(place)
+                    walk.append(place)
+        return sorted(seen)
 
     def _place(self, item: Atom | Flow | Callable[..., Any]) -> int:
         place = self._links.places.get(id(item))
@@ -78,6 +146,9 @@ class GraphFlow(Flow):
             name = getattr(item, "name", None) or getattr(item, "__name__", repr(item))
             raise UnknownSource(f"graph flow {self.name!r} has no item {name!r}; add it before it is linked")
         return place
+
+    def _between(self, u: int, v: int) -> str:
+        return f"graph flow {self.name!r}: link from {self._items[u].name!r} to {self._items[v].name!r}"
 
     def _current(self) -> None:
         """Link anew if a flow in this one has been given more items since."""
@@ -114,6 +185,8 @@ class GraphFlow(Flow):
             )
 
     def _combined(self, items: list[Interface]) -> Interface:
+        if self._target is not None:
+            items = [items[place] for place in self._chosen()]
         providers: dict[str, int] = {}
         for item in items:
             for name in item.provides:
@@ -136,7 +209,7 @@ class _Links:
         self.providers: dict[str, list[int]] = {}
         self.consumers: dict[str, list[int]] = {}
 
-    def offer(self, place: int, item: Task | Flow) -> list[tuple[int, int, str]]:
+    def offer(self, place: int, item: Item) -> list[tuple[int, int, str]]:
         """Take note of an item; the links (from, to, name) between it and those already there."""
         if isinstance(item, Flow):
             requires, provides = known = item.interface()
@@ -152,6 +225,6 @@ class _Links:
         return found
 
 
-def graph(name: str, retry: None = None) -> GraphFlow:
+def graph(name: str, retry: Retry | None = None) -> GraphFlow:
     """A flow whose items are linked by requires and provides, and by `link`."""
     return GraphFlow(name, retry)

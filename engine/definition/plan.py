@@ -24,10 +24,12 @@ class Functions:
     revert: Function | None = None
     probe: Function | None = None
     probe_revert: Function | None = None
+    on_failure: Function | None = None
 
     def others(self) -> tuple[Function | None, ...]:
         """All but execute, as they identify a plan: a bound method by the function below it."""
-        return tuple(f if f is None else underlying(f) for f in (self.revert, self.probe, self.probe_revert))
+        others = (self.revert, self.probe, self.probe_revert, self.on_failure)
+        return tuple(f if f is None else underlying(f) for f in others)
 
 
 @attrs.frozen(eq=False)
@@ -39,11 +41,16 @@ class Plan:
     revert: Call | None
     probe: Call | None
     probe_revert: Call | None
+    on_failure: Call | None = None
 
     def call(self, kind: str) -> Call | None:
-        """The call of a kind: execute, revert, probe or probe_revert; None where the atom has no such function."""
+        """The call of a kind (execute, revert, probe, probe_revert, on_failure); None where there is no such function."""
         found: Call | None = getattr(self, kind)
         return found
+
+    def calls(self) -> list[Call]:
+        """The calls whose arguments are looked up for themselves; a probe borrows those of another."""
+        return [call for call in (self.execute, self.revert, self.on_failure) if call is not None]
 
 
 # A plan lives as long as an atom that has it: a program may make any number of atoms, each with options of its own.
@@ -80,14 +87,21 @@ def _plan(atom: str, functions: Functions, options: Options) -> Plan:
         revert=revert,
         probe=_probe(f"the probe of {atom!r}", functions.probe, execute, ()),
         probe_revert=_probe(f"the probe_revert of {atom!r}", functions.probe_revert, revert or execute, ("result",)),
+        on_failure=None if functions.on_failure is None else _asked(atom, functions.on_failure, options, execute),
     )
     _check_inject(atom, options, plan)
     return plan
 
 
+# What a **kwargs is handed beside what is looked up, by kind of atom.
+_TO_ANY = {"task": (), "retry": ("history",)}
+_TO_ANY_REVERT = {"task": ("result", "flow_failures"), "retry": ("history", "flow_failures")}
+
+
 def _execute(atom: str, function: Function, options: Options) -> Call:
     what = f"execute of {atom!r}"
-    wanted = Wanted(what, signature_of(function, what), options.reserved, options.ignore)
+    signature = signature_of(function, what)
+    wanted = Wanted(what, signature, options.reserved, options.ignore, _TO_ANY[options.kind])
     rebind = _rebind(options.rebind)
     call = wanted.call(options.requires, rebind, options.auto_extract, {}, forced=False)
     if call.signature.takes_any:  # what is injected for a **kwargs has no other way in
@@ -101,7 +115,8 @@ def _execute(atom: str, function: Function, options: Options) -> Call:
 def _revert(atom: str, function: Function, options: Options, execute: Call) -> Call:
     what = f"revert of {atom!r}"
     signature = signature_of(function, what)
-    wanted = Wanted(what, signature, (*options.reserved, "result", "flow_failures"), options.ignore)
+    reserved = (*options.reserved, "result", "flow_failures")
+    wanted = Wanted(what, signature, reserved, options.ignore, _TO_ANY_REVERT[options.kind])
     requires = options.revert_requires
     if requires is None:
         requires = tuple(p for p in options.requires if p in wanted.required or p in wanted.optional)
@@ -109,6 +124,13 @@ def _revert(atom: str, function: Function, options: Options, execute: Call) -> C
     rebind = _rebind(options.revert_rebind)
     auto = options.auto_extract or options.revert_requires is None
     return wanted.call(requires, rebind, auto, inherited, forced=True)
+
+
+def _asked(atom: str, function: Function, options: Options, execute: Call) -> Call:
+    """on_failure finds its arguments as execute does, and may take more, or fewer."""
+    what = f"on_failure of {atom!r}"
+    wanted = Wanted(what, signature_of(function, what), options.reserved, options.ignore, _TO_ANY[options.kind])
+    return wanted.call((), {}, True, {bound.parameter: bound for bound in execute.bindings}, forced=True)
 
 
 def _probe(what: str, function: Function | None, lender: Call, more: Sequence[str]) -> Call | None:
@@ -130,12 +152,11 @@ def _probe(what: str, function: Function | None, lender: Call, more: Sequence[st
 
 
 def _check_inject(atom: str, options: Options, plan: Plan) -> None:
-    calls = [plan.execute] if plan.revert is None else [plan.execute, plan.revert]
-    asked = [bound.name for call in calls for bound in call.bindings]
+    asked = [bound.name for call in plan.calls() for bound in call.bindings]
     for name in options.inject:
         if name not in asked:
             raise FlowError(
-                f"task {atom!r}: inject has {name!r}, which it does not ask for; it asks for "
+                f"{options.kind} {atom!r}: inject has {name!r}, which it does not ask for; it asks for "
                 f"{', '.join(dict.fromkeys(asked)) or 'nothing'}"
             )
 

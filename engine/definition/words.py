@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TypeAlias, TypeVar
 
 from ...errors import FlowError
 
@@ -21,6 +23,15 @@ class Recovery(StrEnum):
     ASK = "ASK"
 
 
+Answers: TypeAlias = Recovery | str | Mapping[str, Recovery | str]
+"""One Recovery, or one for each state that a task may be found in: READY, ACTIVE, FAILURE, SUCCESS."""
+
+USUAL: Mapping[str, Recovery] = MappingProxyType(
+    {"ACTIVE": Recovery.RERUN, "FAILURE": Recovery.RERUN, "READY": Recovery.RERUN, "SUCCESS": Recovery.SKIP}
+)
+"""What becomes of a task found in each of these states where nothing else is said."""
+
+
 class Compensation(StrEnum):
     """How a task is undone: by its `revert`, not at all because nothing stays, not at all although something does."""
 
@@ -33,14 +44,15 @@ class Compensation(StrEnum):
 Word = TypeVar("Word", Recovery, Compensation)
 
 
-def word(kind: type[Word], value: object, atom: str, parameter: str) -> Word:
-    """`value` as a member of `kind`; FlowError names atom, parameter and what is possible."""
-    if type(value) is kind:
+def word(kind: type[Word], value: object, atom: str, parameter: str, among: Sequence[Word] | None = None) -> Word:
+    """`value` as a member of `kind`, one of `among`; FlowError names atom, parameter and what is possible."""
+    if type(value) is kind and among is None:
         return value
-    for member in kind:
+    members = tuple(kind) if among is None else among
+    for member in members:
         if member == value:
             return member
-    possible = ", ".join(repr(str(member)) for member in kind)
+    possible = ", ".join(repr(str(member)) for member in members)
     raise FlowError(f"task {atom!r}: {parameter} must be one of {possible}; found {value!r}")
 
 

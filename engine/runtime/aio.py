@@ -16,11 +16,15 @@ from uuid import UUID
 from ...store.io import Operation
 from ...store.session import AsyncSession, Session
 from ..core.decide import Aborted, Call, Failed
-from .calls import CURRENT, Outcome, ainvoke, invoke_for, is_async, stages
+from ..definition.execution import Execution
+from .calls import CURRENT, Outcome, ainvoke, invoke_for, stages
+from .carriers import Carrier
+from .clock import SystemClock
 from .desk import Desk, announce
 from .drive import Arrival, Drive, Turn
 from .held import Held
 from .mailbox import Mailbox
+from .prepared import prepared
 from .threads import Threads
 from .transactions import Open, call_inside, seal, transactional
 from .writer import Writer
@@ -34,6 +38,9 @@ THREADS = 16
 
 TRANSACTIONS = 8
 """Transactional calls that are open at the same time, each on a connection of its own."""
+
+LONGEST = 3600.0
+"""Seconds that a timer is waited for at a time: clocks are set right."""
 
 T = TypeVar("T")
 Arrived = tuple[Outcome | Aborted, Open | None]
@@ -51,6 +58,7 @@ class Aio:
         self.pool = pool
         self.mailbox = mailbox
         self.threads = threads
+        self.carriers = desk.carriers
         self.loop = asyncio.get_running_loop()
         # A transaction that is open holds row locks until its append is sealed. So each has a thread to itself from its
         # beginning to its end: with more of them than threads, all threads could wait for the locks of one that waits for
@@ -58,12 +66,14 @@ class Aio:
         self.slots = asyncio.Semaphore(TRANSACTIONS)
         self.inside = Threads(TRANSACTIONS, "sagalog-transaction")
         self.spare: list[Session] = []
+        self.lanes: dict[Carrier, Threads] = {}
         self.sessions: Sequence[AsyncSession] = ()
 
     async def run(self, held: Held, drive: Drive, seen: Iterable[UUID] = ()) -> None:
         """Drive the run until it rests; raises what the blocking shell raises. `seen`: messages the drive has already."""
         flight = Flight(self, held)
         self.mailbox.watch(held.id, flight.wake, seen)
+        held.wake = flight.wake_from_anywhere
         open: Open | None = None
         outer = CURRENT.get()
         CURRENT.set(held.id)
@@ -77,10 +87,11 @@ class Aio:
                 elif turn.last:
                     return
                 else:
-                    arrived, open = await flight.next(turn.calls)
+                    arrived, open = await flight.next(turn.calls, turn.due)
                     turn = drive.send(arrived)
         finally:
             CURRENT.set(outer)
+            held.wake = None
             self.mailbox.forget(held.id)
             await flight.land()
 
@@ -88,9 +99,21 @@ class Aio:
         """Run one call's code where it belongs."""
         if transactional(held, call):
             return await self._call_inside(held, call)
-        if is_async(held, call):
+        known = prepared(held, call)
+        if known.on_loop:
             return await ainvoke(stages(held, call)), None
-        return await self.threads.call(partial(invoke_for, held.id, stages(held, call), self._wait)), None
+        threads = self.threads if known.apart is None else self._lane(known.apart)
+        return await threads.call(partial(invoke_for, held.id, stages(held, call, None, self.carriers), self._wait)), None
+
+    def _lane(self, apart: Execution) -> Threads:
+        """The threads that wait for what a carrier carries: what waits there keeps no other call waiting."""
+        carrier = self.carriers.of(apart)
+        if carrier is None:
+            return self.threads
+        lane = self.lanes.get(carrier)
+        if lane is None:
+            lane = self.lanes[carrier] = Threads(carrier.width, "sagalog-carrier")
+        return lane
 
     async def _call_inside(self, held: Held, call: Call) -> Arrived:
         await self.slots.acquire()
@@ -146,6 +169,11 @@ class Aio:
             raise error
         return result
 
+    def seconds(self, due: int) -> float:
+        """How long to wait for a moment; by a clock that is not the system's no longer than until the next look."""
+        left = max((due - self.desk.clock.now()) / 1e6, 0)
+        return min(left, LONGEST if isinstance(self.desk.clock, SystemClock) else self.desk.settings.poll)
+
     def abandon_transaction(self, open: Open) -> None:
         """Roll an open transaction back: its run has left this process."""
         open.session.close()
@@ -162,6 +190,8 @@ class Aio:
         """Give back what can be given back without the loop, which may be gone."""
         self.threads.close()
         self.inside.close()
+        for lane in self.lanes.values():
+            lane.close()
         for session in self.spare:
             session.close()
         for connected in self.sessions:
@@ -183,7 +213,7 @@ def open_aio(desk: Desk, url: str) -> Aio:
     """The shell of the running loop; connections are opened when they are first used."""
     sessions = [AsyncSession(url, desk.settings) for _ in range(FLUSHES + SIDE)]
     pool = Pool(sessions[FLUSHES:])
-    mailbox = Mailbox(pool.perform, desk.settings.poll)
+    mailbox = Mailbox(pool.perform, desk.settings.poll, desk.worker)
     threads = Threads(THREADS, "sagalog-task")
     aio = Aio(desk, Writer(sessions[:FLUSHES]), pool, mailbox, threads)
     aio.sessions = sessions
@@ -216,7 +246,7 @@ class Pool:
 class Flight:
     """The calls of one run that are under way, and what has landed since the drive was last asked."""
 
-    __slots__ = ("_event", "_held", "_landed", "_pending", "_shell", "_tasks")
+    __slots__ = ("_event", "_held", "_landed", "_pending", "_rung", "_shell", "_tasks")
 
     def __init__(self, shell: Aio, held: Held) -> None:
         self._shell = shell
@@ -225,29 +255,52 @@ class Flight:
         self._landed: list[Arrived | BaseException] = []
         self._pending: list[Call] = []
         self._event = asyncio.Event()
+        self._rung = False
 
     def wake(self) -> None:
         """Something is there for the run: a message."""
         self._event.set()
 
-    async def next(self, calls: list[Call]) -> tuple[list[Arrival], Open | None]:
-        """Start `calls`, then wait for outcomes or messages. An outcome with an open transaction comes alone."""
+    def wake_from_anywhere(self) -> None:
+        """The same, from another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            self._shell.loop.call_soon_threadsafe(self._event.set)
+
+    async def next(self, calls: list[Call], due: int | None = None) -> tuple[list[Arrival], Open | None]:
+        """Start `calls`, then wait for outcomes, messages, or the time `due`.
+
+        An outcome with an open transaction comes alone.
+        """
         mailbox, run = self._shell.mailbox, self._held.id
         self._pending += calls
         if not self._landed and mailbox.has(run):
             return [*mailbox.take(run)], None  # before anything else begins
         calls, self._pending = self._pending, []
-        if len(calls) == 1 and not self._tasks and not self._landed:
+        alone = len(calls) == 1 and due is None and not self._tasks and not self._landed
+        if alone and not prepared(self._held, calls[0]).likely:
             self._landed.append(await self._shell.call(self._held, calls[0]))
         else:
             for call in calls:
                 task = asyncio.create_task(self._fly(call))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        while not self._landed and not mailbox.has(run):
+        if not self._landed:
+            await self._wait(due)
+        return self._deliver()
+
+    async def _wait(self, due: int | None) -> None:
+        mailbox, held = self._shell.mailbox, self._held
+        self._rung = False
+        alarm = None if due is None else self._shell.loop.call_later(self._shell.seconds(due), self._ring)
+        while not (self._landed or held.reports or self._rung or mailbox.has(held.id)):
             self._event.clear()
             await self._event.wait()
-        return self._deliver()
+        if alarm is not None:
+            alarm.cancel()
+
+    def _ring(self) -> None:
+        self._rung = True
+        self._event.set()
 
     async def _fly(self, call: Call) -> None:
         try:
@@ -257,7 +310,12 @@ class Flight:
         self._event.set()
 
     def _deliver(self) -> tuple[list[Arrival], Open | None]:
-        arrived: list[Arrival] = []
+        arrived: list[Arrival] = [*self._held.told()] if self._held.reports else []
+        if arrived and self._landed:
+            first = self._landed[0]
+            if not isinstance(first, BaseException) and first[1] is not None:
+                self._event.set()
+                return arrived, None
         while self._landed:
             landed = self._landed[0]
             if isinstance(landed, BaseException):

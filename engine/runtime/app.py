@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from ...codec.values import encode
 from ...errors import DefinitionChanged, FlowError, SagalogError
 from ..core.compile import Compiled, compile
-from ..core.graph import Definition, diff
+from ..core.graph import Definition, Gate, diff
 from ..definition import Atom, Flow
 from ..definition.functor import declared
+from .possible import check_calls
 
 Factory = Callable[..., Flow]
+T = TypeVar("T")
+SHORT = 12
+"""Characters of a fingerprint that tell it from others, at least."""
 
 
 class Made(NamedTuple):
@@ -28,10 +32,19 @@ class Sagalog:
     """An App: `Sagalog(flows=[flow | factory, …])`.
 
     A flow is known by its name and may be there in several versions; a factory `f(**args) -> Flow` by its function's.
+    `compatible`: {flow name: fingerprints, or their first 12 characters or more}: definitions whose runs the present code
+    of that flow may go on with. Such a run keeps the graph it was started with; its atoms must be there in their versions.
     """
 
-    def __init__(self, flows: Iterable[Flow | Atom | Factory] = (), *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        flows: Iterable[Flow | Atom | Factory] = (),
+        *,
+        name: str | None = None,
+        compatible: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self.name = name
+        self.compatible = {flow: _prints(flow, prints) for flow, prints in (compatible or {}).items()}
         self._compiled: WeakKeyDictionary[Flow | Atom, tuple[tuple[int, int], Compiled]] = WeakKeyDictionary()
         self._by_print: dict[str, Compiled] = {}
         self._newest: dict[str, Compiled] = {}
@@ -83,8 +96,13 @@ class Sagalog:
         if known is not None and known[0] == state:
             return known[1]
         compiled = compile(flow, encode_inject)
+        check_calls(compiled.atoms)
         self._compiled[flow] = (state, compiled)
         return compiled
+
+    def takes(self, stored: Definition) -> bool:
+        """Whether a change from that definition to the present one was declared compatible."""
+        return stored.fingerprint.startswith(self.compatible.get(stored.name, ()))
 
     def candidate(self, facts: Mapping[str, Any], arguments: Mapping[str, Any]) -> Compiled:
         """The code for a run that was created with `facts`: exactly its definition if that is here, else what now bears
@@ -108,16 +126,51 @@ class Sagalog:
         raise DefinitionChanged(f"{wanted} is not in the App, which has: {have}; give one that does (--app MODULE:OBJ)")
 
 
+def _prints(flow: str, prints: Iterable[str]) -> tuple[str, ...]:
+    found = (prints,) if isinstance(prints, str) else tuple(prints)
+    for entry in found:
+        if not isinstance(entry, str) or len(entry) < SHORT:
+            raise FlowError(f"compatible[{flow!r}]: expected at least {SHORT} characters of a fingerprint; found {entry!r}")
+    return found
+
+
 def changed(stored: Definition, now: Definition) -> DefinitionChanged:
     """The error for a run whose flow is another now."""
     lines = "\n  ".join(diff(stored, now))
     return DefinitionChanged(
         f"flow {stored.name!r} is not the one this run was started with:\n  {lines}\n"
-        "resume it with the code it was started with; an App may hold several versions of a flow"
+        "resume it with the code it was started with (an App may hold several versions of a flow), or declare the change "
+        f"compatible: Sagalog(flows=[…], compatible={{{stored.name!r}: [{stored.fingerprint[:SHORT]!r}]}})"
     )
 
 
-def for_revert(stored: Definition, now: Compiled, atoms: Sequence[int]) -> Compiled:
+def adopted(stored: Definition, now: Compiled) -> Compiled:
+    """The graph that a run was started with, and the code at hand for it, by name and version.
+
+    Raises:
+        DefinitionChanged: one of them is not there any more, or in another version.
+    """
+    code = for_revert(stored, now, range(len(stored.atoms)), "run").atoms
+    there = dict(_deciders(now.definition, lambda gate, place: now.deciders[gate.node][place]))
+    found: dict[int, tuple[Any, ...]] = {}
+    for key, gate in _deciders(stored, lambda gate, place: gate):
+        if key not in there:
+            raise DefinitionChanged(
+                f"flow {stored.name!r}: decider {key[1]!r} of version {key[2]!r}, before {key[0]!r}, is not in the code at "
+                "hand; take the code that this run was started with"
+            )
+        found[gate.node] = (*found.get(gate.node, ()), there[key])
+    return Compiled(stored, code, deciders=found)
+
+
+def _deciders(definition: Definition, of: Callable[[Gate, int], T]) -> Iterator[tuple[tuple[str, str, str], T]]:
+    """The deciders of a graph, by (first atom behind it, name, version)."""
+    for gate in definition.gates:
+        for place, spec in enumerate(gate.deciders):
+            yield (definition.atoms[gate.first].name, spec.name, spec.version), of(gate, place)
+
+
+def for_revert(stored: Definition, now: Compiled, atoms: Sequence[int], wanted: str = "reverted") -> Compiled:
     """Code enough to revert `atoms` of a run that was started with another definition: those of the same name and version.
 
     Raises:
@@ -132,7 +185,7 @@ def for_revert(stored: Definition, now: Compiled, atoms: Sequence[int]) -> Compi
             found = "it is not there" if other is None else f"it has version {other.version!r}, {other.compensation}"
             raise DefinitionChanged(
                 f"flow {stored.name!r}: task {spec.name!r} of version {spec.version!r} ({spec.compensation}) has to be "
-                f"reverted; {found} in the code at hand; revert with the code that this run was started with"
+                f"{wanted}; {found} in the code at hand; take the code that this run was started with"
             )
         code[atom] = task
     return Compiled(stored, tuple(code))

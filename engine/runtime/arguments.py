@@ -8,14 +8,20 @@ from typing import Any
 import attrs
 
 from ...codec.values import decode
-from ...errors import Failure, MissingArgument
+from ...errors import Failure, GroupFailed, MissingArgument
 from ..core.decide import EXECUTE
-from ..core.graph import Argument, Source
+from ..core.graph import Argument, Definition, FlowSpec, Source
+from ..core.groups import has_given
+from ..core.state import State
+from ..core.states import TaskState
+from ..definition.resultset import ResultSet
 from ..definition.unknown import Unknown
 from .held import Held
 
 _NOT_FOUND = object()
 GONE = Failure("unknown", (), "nothing is kept of it: the database rolled it back, or it was erased")
+NAMED = 3
+"""Failures of a group's members that are told with the group's."""
 
 
 def arguments(held: Held, atom: int, wanted: Sequence[Argument]) -> dict[str, Any]:
@@ -26,16 +32,27 @@ def arguments(held: Held, atom: int, wanted: Sequence[Argument]) -> dict[str, An
     """
     found: dict[str, Any] = {}
     for argument in wanted:
-        for source in argument.sources:
-            value = _look(held, atom, argument, source)
-            if value is not _NOT_FOUND:
-                found[argument.parameter] = value
-                break
-        else:
-            if not argument.optional:
-                name = held.compiled.definition.atoms[atom].name
-                raise MissingArgument(f"task {name!r} needs {argument.name!r}: no input and no earlier result of that name")
+        value = argument_of(held, atom, argument)
+        if value is not _NOT_FOUND:
+            found[argument.parameter] = value
+        elif not argument.optional:
+            name = held.compiled.definition.atoms[atom].name
+            raise MissingArgument(f"{name!r} needs {argument.name!r}: no input and no earlier result of that name")
     return found
+
+
+def needed(held: Held, atom: int, argument: Argument) -> Any:
+    """One argument that has to be there; MissingArgument where it is not."""
+    return arguments(held, atom, (argument,))[argument.parameter]
+
+
+def argument_of(held: Held, atom: int, argument: Argument) -> Any:
+    """What is found for an argument: in the first of its sources that has something to give."""
+    for source in argument.sources:
+        value = _look(held, atom, argument, source)
+        if value is not _NOT_FOUND:
+            return value
+    return _NOT_FOUND
 
 
 def _look(held: Held, atom: int, argument: Argument, source: Source) -> Any:
@@ -44,11 +61,20 @@ def _look(held: Held, atom: int, argument: Argument, source: Source) -> Any:
         return _NOT_FOUND if data is None else decode(data)
     if source.kind == "inject":
         return decode(held.compiled.definition.atoms[atom].inject or b"{}")[argument.name]
+    return provided_by(held, source) if has_given(held.state, source) else _NOT_FOUND
+
+
+def provided_by(held: Held, source: Source) -> Any:
+    """What an atom or a group provides."""
+    if source.kind == "group":
+        return group_results(held, source.atom)
     return provided(held, source.atom, source.key)
 
 
 def provided(held: Held, provider: int, key: int | str | None) -> Any:
-    """What an atom provides under `key` (None: its whole result). A skipped one provides None."""
+    """What an atom provides under `key` (None: its whole result). A skipped one provides None, a fan-out a ResultSet."""
+    if provider in held.state.fans:
+        return elements(held, provider)
     data = held.values[held.state.result[provider]]
     if data is None:
         return None
@@ -64,31 +90,99 @@ def provided(held: Held, provider: int, key: int | str | None) -> Any:
         raise MissingArgument(text) from error
 
 
-def own_outcome(held: Held, atom: int) -> Any:
-    """What a revert is handed as `result`: the value, the atom's own Failure, or Unknown."""
-    state = held.state
-    version = state.result[atom]
-    if atom in state.failures:
-        return failure_at(held, version, atom)
-    if not version:
-        return Unknown
-    data = held.values[version]
+def elements(held: Held, atom: int) -> ResultSet:
+    """The results of a fan-out's elements, in order; a Failure for each that failed."""
+    state, fan = held.state, held.state.fans[atom]
+    return ResultSet(
+        fan.count, lambda i: outcome(held, fan.base + i), lambda i: state.task[fan.base + i] is TaskState.FAILURE
+    )
+
+
+def group_results(held: Held, flow: int) -> ResultSet:
+    """What the members of a group came to, in order; of a member that is a flow, what it provides, by name."""
+    found = members_of(held.compiled.definition, flow)
+    return ResultSet(len(found), lambda i: _of_member(held, found[i]))
+
+
+def members_of(definition: Definition, group: int) -> list[int | FlowSpec]:
+    """The members of a group, in order: atoms by index, and flows."""
+    spec = definition.flows[group]
+    found: list[int | FlowSpec] = []
+    atom = spec.first if spec.retry is None else spec.first + 1
+    while atom < spec.last:
+        flow = definition.atoms[atom].flow
+        if flow == group:
+            found.append(atom)
+            atom += 1
+            continue
+        while definition.flows[flow].parent != group:
+            flow = definition.flows[flow].parent or 0
+        found.append(definition.flows[flow])
+        atom = definition.flows[flow].last
+    return found
+
+
+def _of_member(held: Held, member: int | FlowSpec) -> Any:
+    if isinstance(member, int):
+        return outcome(held, member)
+    atoms = range(member.first, member.last)
+    for atom in atoms:
+        if held.state.task[atom] is TaskState.FAILURE or atom in held.state.dead:
+            return outcome(held, atom)
+    given = [(name, atom, key) for atom in atoms for name, key in held.compiled.definition.atoms[atom].saves]
+    done = held.state.task
+    return {name: provided(held, atom, key) for name, atom, key in given if done[atom] is TaskState.SUCCESS}
+
+
+def outcome(held: Held, slot: int) -> Any:
+    """The result of a slot, or its Failure; None for one that was never run."""
+    if slot in held.state.failures:
+        return failure_at(held, held.state.failures[slot], slot)
+    if slot in held.state.fans:
+        return elements(held, slot)
+    data = held.values[held.state.result[slot]]
     return None if data is None else decode(data)
 
 
-def failure_at(held: Held, version: int, atom: int, kind: str = EXECUTE, alive: bool = False) -> Failure:
+def own_outcome(held: Held, slot: int) -> Any:
+    """What a revert is handed as `result`: the value, the atom's own Failure, or Unknown."""
+    state = held.state
+    if slot not in state.failures and not state.result[slot]:
+        return Unknown
+    return outcome(held, slot)
+
+
+def failure_at(held: Held, version: int, slot: int, kind: str = EXECUTE, alive: bool = False) -> Failure:
     """The failure that the record at `version` describes; `alive`: with the exception itself, if this process has it.
 
     Inside a flow it is only ever described (law 8): a resumed run could not hand out what a live one did.
     """
     data = held.values[version]
-    failure = GONE if data is None else Failure.from_data(decode(data))
-    name = held.compiled.definition.atoms[atom].name
-    return attrs.evolve(failure, atom=name, exception=held.live.get((atom, kind)) if alive else None)
+    if data is not None:
+        failure = Failure.from_data(decode(data))
+    else:
+        failure = _of_group(held, slot) if slot in held.state.fans and kind == EXECUTE else GONE
+    live = held.live.get((slot, kind)) if alive else None
+    return attrs.evolve(failure, atom=held.state.name(slot), exception=live)
+
+
+def _of_group(held: Held, atom: int) -> Failure:
+    """The failure of a fan-out, from those of its elements."""
+    state, fan = held.state, held.state.fans[atom]
+    failed = [slot for slot in range(fan.base, fan.base + fan.count) if slot in state.failures]
+    error = group_failed(state, atom)
+    causes = tuple(failure_at(held, state.failures[slot], slot) for slot in failed[:NAMED])
+    return attrs.evolve(Failure.of(error), causes=causes, traceback="")
+
+
+def group_failed(state: State, atom: int) -> GroupFailed:
+    """Why a fan-out is a failure."""
+    fan, policy = state.fans[atom], state.definition.atoms[atom].outcome
+    return GroupFailed(
+        f"{fan.errors} of {fan.count} elements failed and {fan.ok} succeeded, which {policy} takes for a failure"
+    )
 
 
 def flow_failures(held: Held) -> dict[str, Failure]:
     """{atom name: Failure}, oldest first, of the atoms that failed in this run."""
-    atoms = held.compiled.definition.atoms
-    return {atoms[atom].name: failure_at(held, version, atom) for atom, version in held.state.failures.items()}
-
+    return {held.state.name(slot): failure_at(held, at, slot) for slot, at in held.state.failures.items()}

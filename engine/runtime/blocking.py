@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,6 +28,7 @@ class Blocking:
     def __init__(self, session: Session, desk: Desk) -> None:
         self.session = session
         self.desk = desk
+        self.carriers = desk.carriers
         self._runner: asyncio.Runner | None = None
         self.inside = False  # whether a transaction is open on the session
         self._look = 0.0
@@ -38,6 +40,11 @@ class Blocking:
             Fenced, Conflict: the run is not this process's any more; nothing was written. StoreUnavailable.
             KeyboardInterrupt and CancelledError of a task's code: the run stays resumable.
         """
+        for _ in self.turns(held, drive):
+            pass
+
+    def turns(self, held: Held, drive: Drive) -> Iterator[Turn]:
+        """The same, one turn at a time: each is durable when it is given."""
         queue: deque[Call] = deque()
         open: Open | None = None
         self._look = time.monotonic() + self.desk.settings.poll
@@ -51,16 +58,18 @@ class Blocking:
                 if broken is not None:
                     turn = drive.send([broken])
                     continue
+                yield turn
                 if turn.last:
                     return
                 queue.extend(turn.calls)
                 messages = self._messages(held)
-                if messages:
-                    turn = drive.send(messages)
+                if messages or not queue:
+                    turn = drive.send(messages or self._pause(held, turn.due))
                     continue
                 outcome, open = self._call(held, queue.popleft())
                 # What was asked for meanwhile is heard before anything new is started; inside a transaction, right after.
-                turn = drive.send([outcome] if open else [outcome, *self._messages(held)])
+                arrived = [*held.told(), outcome]
+                turn = drive.send(arrived if open else [*arrived, *self._messages(held)])
         except SagalogError:
             raise
         except BaseException:
@@ -70,6 +79,14 @@ class Blocking:
         finally:
             CURRENT.set(outer)
 
+    def _pause(self, held: Held, due: int | None) -> list[Message]:
+        """Wait for the next timer, or until it is time to look into the inbox again."""
+        until = self._look - time.monotonic()
+        if due is not None:
+            until = min(until, (due - self.desk.clock.now()) / 1e6)
+        time.sleep(max(until, 0.001))
+        return self._messages(held)
+
     def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
         if transactional(held, call):
             self.inside = True
@@ -77,7 +94,7 @@ class Blocking:
                 return call_inside(self.session, held, call, self._wait)
             finally:
                 self.inside = False
-        return invoke(stages(held, call), self._wait), None
+        return invoke(stages(held, call, None, self.carriers), self._wait), None
 
     def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:
         """Make the turn durable, through the transaction that is open around `open`'s outcome if there is one."""

@@ -10,23 +10,46 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from ... import telemetry
-from ...codec.values import encode
-from ...errors import Failure, FlowError, class_names
-from ..core.decide import EXECUTE, HAPPENED, PROBE_REVERT, REVERT, Call, Expired, Failed, Probed, Succeeded
-from ..core.graph import Argument
+from ...codec.values import decode, encode
+from ...errors import FlowError, OutcomeError
+from ..core.decide import (
+    DECIDE,
+    EXECUTE,
+    EXPAND,
+    HAPPENED,
+    ON_FAILURE,
+    PROBE_REVERT,
+    REVERT,
+    Call,
+    Consulted,
+    Decided,
+    Expanded,
+    Expired,
+    Failed,
+    Probed,
+    Succeeded,
+)
+from ..definition import outcome as told
+from ..definition.coded import Code
 from ..definition.context import Context
 from ..definition.probes import ProbeAnswer
-from ..definition.task import Task
 from .arguments import arguments, flow_failures, own_outcome
+from .carriers import Carriers, Whole, in_time
+from .failing import failed, name_of
 from .held import Held
+from .prepared import PLAIN, Prepared, prepared
+from .progress import Recorder
+from .questions import consulted, deciding, expand, history
+from .threads import call_within
 
-Outcome = Succeeded | Failed | Probed | Expired
+Outcome = Succeeded | Failed | Probed | Expired | Consulted | Decided | Expanded
 Stages = Generator[Callable[[], Any], Any, Outcome]
 LEAVE = (KeyboardInterrupt, asyncio.CancelledError)
 """What is not a failure of the task: the run stays as it is, resumable, and the exception goes on to the caller."""
@@ -34,6 +57,7 @@ LEAVE = (KeyboardInterrupt, asyncio.CancelledError)
 CURRENT: ContextVar[UUID | None] = ContextVar("sagalog_run", default=None)
 """The run whose task is executed here."""
 
+_SILENT = nullcontext()
 _log = logging.getLogger("sagalog.task")
 
 
@@ -81,41 +105,7 @@ async def ainvoke(stages: Stages) -> Outcome:
         return outcome
 
 
-class Prepared(NamedTuple):
-    """What every call of one kind of one atom has in common: its function and hooks, and what they are handed."""
-
-    function: Callable[..., Any]
-    before: Callable[[], Any] | None
-    after: Callable[[], Any] | None
-    arguments: tuple[Argument, ...]
-    wants: tuple[str, ...]
-    is_async: bool
-
-
-def prepared(held: Held, call: Call) -> Prepared:
-    """Worked out at the first such call of a flow. Raises FlowError: the task has no such function."""
-    known: Prepared | None = held.compiled.prepared.get((call.atom, call.kind))
-    if known is None:
-        task: Task = held.compiled.atoms[call.atom]
-        spec = held.compiled.definition.atoms[call.atom]
-        plan = task.plan.call(call.kind)
-        wanted = spec.revert if call.kind in (REVERT, PROBE_REVERT) else spec.execute
-        is_async = plan is not None and plan.signature.is_async
-        known = Prepared(*task.code(call.kind), wanted, task.wants(call.kind), is_async)
-        held.compiled.prepared[call.atom, call.kind] = known
-    return known
-
-
-def is_async(held: Held, call: Call) -> bool:
-    """Whether the call's code is a coroutine function."""
-    known = held.compiled.prepared.get((call.atom, call.kind))
-    if known is not None:
-        return bool(known.is_async)
-    plan = held.compiled.atoms[call.atom].plan.call(call.kind)
-    return plan is not None and plan.signature.is_async
-
-
-def stages(held: Held, call: Call, conn: Any = None) -> Stages:
+def stages(held: Held, call: Call, conn: Any = None, carriers: Carriers | None = None) -> Stages:
     """The stages of `call`; `conn` is the connection of the transaction around a transactional task's code.
 
     An exception of the code, of the hooks or of what the result cannot be encoded for becomes the outcome. Those in
@@ -128,66 +118,108 @@ def stages(held: Held, call: Call, conn: Any = None) -> Stages:
             return Expired(call)
         known = prepared(held, call)
         code, before, after = known.function, known.before, known.after
-        if known.arguments or known.wants:
+        if known.arguments or known.wants or known.element:
             code = partial(code, **_arguments(held, call, known, conn))
-        try:
-            if before is not None:
-                yield before
-            result = yield code
-        finally:
-            if after is not None:
-                yield after
+        if known.apart is not None or held.deadline:
+            if call.kind == DECIDE:
+                return (yield from deciding(held, call))
+            if call.kind == EXPAND:
+                return expand(held, call)
+            if conn is None:
+                code, before, after = _apart(held, call, known, code, carriers)
+        recorder = None if known.teller is None else Recorder(held, call, known.teller)
+        with recorder or _SILENT:
+            try:
+                if before is not None:
+                    yield before
+                result = yield code
+            finally:
+                if after is not None:
+                    yield after
+        if recorder is not None:
+            recorder.end()
         return _outcome(held, call, result)
     except LEAVE:
         raise
     except BaseException as error:
         if _lost(conn, error):
             raise
-        return _failed(held, call, error)
+        return failed(held, call, error)
     finally:
         if telemetry.heard():
             telemetry.emit("call.after", **_facts(held, call))
 
 
+def _apart(held: Held, call: Call, known: Prepared, code: Callable[[], Any], carriers: Carriers | None) -> Code:
+    """The code and hooks of a call that has an executor or a timeout, or whose run has; the time of its beginning is noted.
+
+    What is carried elsewhere takes its hooks along: what they set up may be the thread's, or the process's.
+    """
+    apart = known.apart or PLAIN
+    if known.policy is not None and held.now is not None:
+        held.began.setdefault((held.state.slot(call.atom, call.instance), call.execution), held.now())
+    seconds = apart.timeout
+    if held.deadline and call.kind == EXECUTE:
+        left = held.left()
+        seconds = left if seconds is None or left is None else min(seconds, left)
+    carrier = None if carriers is None else carriers.of(apart)
+    if carrier is not None:
+        return Code(partial(carrier.carry, Whole(known.before, code, known.after), seconds), None, None)
+    if seconds is not None and known.is_async:
+        code = partial(in_time, code, seconds)
+    elif seconds is not None and not known.on_loop:  # a loop that calls a plain function itself cannot leave it
+        code = partial(call_within, seconds, code)
+    return Code(code, known.before, known.after)
+
+
 def _arguments(held: Held, call: Call, known: Prepared, conn: Any) -> dict[str, Any]:
     found = arguments(held, call.atom, known.arguments)
+    if known.element is not None and call.instance is not None:
+        found[known.element] = decode(held.elements[call.atom][call.instance])
     wants = known.wants
     if "context" in wants:
         found["context"] = _context(held, call)
     if "conn" in wants:
         found["conn"] = conn
+    if "history" in wants:
+        found["history"] = history(held, call.atom)
     if "result" in wants:
-        found["result"] = own_outcome(held, call.atom)
+        found["result"] = own_outcome(held, held.state.slot(call.atom, call.instance))
     if "flow_failures" in wants:
         found["flow_failures"] = flow_failures(held)
     return found
 
 
 def _context(held: Held, call: Call) -> Context:
-    name = held.compiled.definition.atoms[call.atom].name
+    name = name_of(held, call) or ""
     direction = "revert" if call.kind in (REVERT, PROBE_REVERT) else "execute"
     return Context(
         run_id=held.id,
         atom=name,
         execution=call.execution,
         attempt=call.attempt,
-        idempotency_key=held.idempotency_key(call.atom, call.execution, direction),
+        idempotency_key=held.idempotency_key(call.atom, call.execution, direction, call.instance),
         logger=logging.LoggerAdapter(_log, {"run": str(held.id), "atom": name, "attempt": call.attempt}),
     )
 
 
 def _outcome(held: Held, call: Call, result: Any) -> Outcome:
     if call.kind == EXECUTE:
+        if type(result) is told.Outcome:
+            if not result.succeeded:
+                return failed(held, call, OutcomeError(result.content))
+            result = result.content
         for name, key in held.compiled.definition.atoms[call.atom].saves:
             if key is not None:
                 _check_provided(result, name, key)
     if call.kind in (EXECUTE, REVERT):
         return Succeeded(call, encode(result, path="result", limit=held.limit))
+    if call.kind == ON_FAILURE:
+        return consulted(held, call, result)
     if not isinstance(result, ProbeAnswer):
-        name = held.compiled.definition.atoms[call.atom].name
         raise TypeError(
-            f"the probe of task {name!r} must answer happened(value), did_not_happen or dont_know; it returned "
-            f"{type(result).__name__}"
+            f"the probe of task {name_of(held, call)!r} must answer happened(value), did_not_happen or dont_know; it "
+            f"returned {type(result).__name__}"
         )
     happened = result.answer == HAPPENED
     return Probed(call, result.answer, encode(result.value, path="probe", limit=held.limit) if happened else None)
@@ -205,18 +237,11 @@ def _check_provided(result: Any, name: str, key: int | str) -> None:
     raise FlowError(f"the task provides {name!r} as item {key!r} of its result, which is {found}")
 
 
-def _failed(held: Held, call: Call, error: BaseException) -> Failed:
-    failure = Failure.of(error, held.compiled.definition.atoms[call.atom].name)
-    held.live[call.atom, call.kind] = error
-    return Failed(call, class_names(type(error)), encode(failure.to_data(), path="failure", limit=None))
-
-
 def _lost(conn: Any, error: BaseException) -> bool:
     """Whether the database, not the task, broke a transactional call off: it may be tried again."""
     return conn is not None and (conn.broken or getattr(error, "sqlstate", None) in ("40001", "40P01"))
 
 
 def _facts(held: Held, call: Call) -> dict[str, Any]:
-    name = held.compiled.definition.atoms[call.atom].name
+    name = name_of(held, call)
     return {"run": held.id, "atom": name, "kind": call.kind, "execution": call.execution, "attempt": call.attempt}
-

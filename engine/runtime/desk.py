@@ -12,19 +12,22 @@ from ...errors import Conflict, Fenced
 from ...store.session import Session
 from ...store.shape import Append, Refusal
 from ..core.records import TASK_SUCCESS, Draft
+from .carriers import Carriers
 from .clock import Clock
 from .drive import Turn
 from .held import Held
+from .notices import Notices
 
 
 class Desk:
     """One engine's standing facts.
 
     `session` opens a connection of its own; `stored` are the fingerprints of definitions known to be in the log;
-    `active` the runs that are being driven by this engine just now.
+    `active` the runs that are being driven by this engine just now; `carriers` where code runs that is not the shell's;
+    `notices` whom to tell of what has become durable.
     """
 
-    __slots__ = ("active", "actor", "clock", "lock", "session", "settings", "stored", "worker")
+    __slots__ = ("active", "actor", "carriers", "clock", "lock", "notices", "session", "settings", "stored", "worker")
 
     def __init__(
         self, settings: Settings, clock: Clock, actor: str, worker: UUID, session: Callable[[], Session]
@@ -37,6 +40,8 @@ class Desk:
         self.stored: set[str] = set()
         self.active: set[UUID] = set()
         self.lock = threading.Lock()
+        self.carriers = Carriers()
+        self.notices = Notices()
 
     def append(self, held: Held, turn: Turn) -> Append:
         """The turn as the store takes it: behind the run's head; the run is let go with its last turn."""
@@ -78,6 +83,7 @@ class Desk:
                 raise refused(refusal, creating=append.head.version == 0)
         if append.definitions:
             self.stored.add(held.compiled.definition.fingerprint)
+        self.notices.appended(held, append)
 
 
 def refused(refusal: Refusal, creating: bool) -> Conflict | Fenced:

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
-from uuid import UUID, uuid4
+from typing import Any, Self, Unpack
+from uuid import UUID
 
-from ...codec.values import encode
 from ...config import Settings
-from ...errors import FlowFailed, LeaseHeld, SagalogError, UsageError
+from ...errors import LeaseHeld, SagalogError, UsageError
 from ...projections import runs as runs_projection
-from ...store import hold, log
+from ...store import log
 from ...store.ids import run_id as new_id
 from ...store.server import embedded
 from ...store.session import Session
-from ..core.decide import Resume, Revert, Suspend
-from ..core.states import SETTLED_RUN, RunState
+from ..core.states import RunState
+from .acting import Acting, finished
 from .app import Sagalog
-from .calls import CURRENT
 from .clock import Clock, SystemClock
 from .desk import Desk, KeyTaken, refused
-from .held import Held
 from .lease import Lease
-from .looking import Looking
 from .opening import connected, offset
 from .owning import Owning
 from .shells import Shells
-from .taking import Order, as_id, look
-from .views import Run
+from .stepping import Stepping
+from .taking import Order, RunOptions, look, order_again
+from .views import Record, Run
 
 UNFINISHED = (RunState.PENDING, RunState.RUNNING, RunState.WAITING, RunState.SUSPENDING, RunState.REVERTING)
 """States in which a run is somebody's work. A suspended one waits for a person."""
 AT_REST = (RunState.SUSPENDED,)
-FAILED = (RunState.REVERTED, RunState.REVERTED_PARTLY, RunState.FAILURE, RunState.ABANDONED)
 
 
 class SeveralErrors(SagalogError):
@@ -49,11 +44,7 @@ class SeveralErrors(SagalogError):
         return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"{e.run}: {e}" for e in self.errors)])
 
 
-ASKED = 10.0
-"""Seconds that `suspend` waits for the owner of a run to have it at rest."""
-
-
-class Engine(Looking):
+class Engine(Stepping, Acting):
     """Runs flows on the event log. A context manager, `with` or `async with`; made by `Engine.open`."""
 
     def __init__(
@@ -105,21 +96,19 @@ class Engine(Looking):
         flow: Any,
         inputs: Mapping[str, Any] | None = None,
         *,
-        run_id: UUID | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
         raises: bool = True,
+        **options: Unpack[RunOptions],
     ) -> Run:
         """Run a flow (or one that `Sagalog.make` made) to its end, on this thread.
 
-        `inputs` is {name: value}. With a `key` that a run of the same flow and inputs already has, that run goes on
-        instead; one that somebody has suspended is left so.
+        `inputs` is {name: value}; `options` are those of `RunOptions`. With a `key` that a run of the same flow and inputs
+        already has, that run goes on instead; one that somebody has suspended is left so.
 
         Raises:
             FlowFailed: something failed (not with `raises=False`). FlowError, NotStorable: before anything has run.
             Conflict: the key is that of another flow or other inputs, or the id is taken.
         """
-        order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
+        order = self.order(flow, inputs, **options)
         self._lease.ensure()
         held, drafts = order.held(self._desk, owned=True)
         try:
@@ -128,20 +117,18 @@ class Engine(Looking):
             holder = taken.holder
             picture = order.same(self.perform(lambda: look(holder)))
             return picture if picture.state in AT_REST else self.resume(holder, raises=raises)
-        return _finished(held, raises)
+        return finished(held, raises)
 
     async def arun(
         self,
         flow: Any,
         inputs: Mapping[str, Any] | None = None,
         *,
-        run_id: UUID | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
         raises: bool = True,
+        **options: Unpack[RunOptions],
     ) -> Run:
         """`run` on this event loop; thousands at once share one group-committing writer."""
-        order = self.order(flow, inputs, run_id=run_id, key=key, tags=tags)
+        order = self.order(flow, inputs, **options)
         aio = await self._shells.aio()
         held, drafts = order.held(self._desk, owned=True)
         try:
@@ -150,19 +137,16 @@ class Engine(Looking):
             holder = taken.holder
             picture = order.same(await aio.perform(lambda: look(holder)))
             return picture if picture.state in AT_REST else await self.aresume(holder, raises=raises)
-        return _finished(held, raises)
+        return finished(held, raises)
 
     def start(
         self,
         flow: Any,
         inputs: Mapping[str, Any] | None = None,
-        *,
-        run_id: UUID | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run:
         """Make a run and leave it PENDING, for `resume` or a worker; the run that has `key` if there is one."""
-        ids = self.start_many([self.order(flow, inputs, run_id=run_id, key=key, tags=tags)])
+        ids = self.start_many([self.order(flow, inputs, **options)])
         return self.state(ids[0])
 
     def new_id(self) -> UUID:
@@ -173,13 +157,21 @@ class Engine(Looking):
         self,
         flow: Any,
         inputs: Mapping[str, Any] | None = None,
-        *,
-        run_id: UUID | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        **options: Unpack[RunOptions],
     ) -> Order:
         """What `start_many` takes: checked and encoded, nothing is written yet. Raises FlowError, NotStorable."""
-        return Order(self.app, flow, inputs, run_id, key, tags, self.settings.value_limit)
+        return Order(self.app, flow, inputs, self.settings.value_limit, **options)
+
+    def _again(self, run_id: UUID, inputs: Mapping[str, Any] | None) -> UUID:
+        old = self.perform(lambda: look(run_id))
+        return self.start_many([order_again(self.app, old, inputs, self.settings.value_limit)])[0]
+
+    def _unfinished(self, states: Sequence[RunState]) -> list[UUID]:
+        return [row.run_id for row in self.rows(states=states)]
+
+    def validate(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> None:
+        """Check that a flow could be run with these inputs, and write nothing. Raises FlowError, NotStorable."""
+        self.order(flow, inputs)
 
     def start_many(self, orders: Sequence[Order]) -> list[UUID]:
         """Make many runs in one transaction; the ids, in order: of the new ones and of those whose key was there."""
@@ -195,30 +187,7 @@ class Engine(Looking):
             ids.append(held.id if refusal is None or refusal.holder is None else refusal.holder)
         return ids
 
-    # --- going on, going back -------------------------------------------------------------------------------------
-
-    def resume(self, run_id: UUID | str, *, raises: bool = True, steal: bool | None = None) -> Run:
-        """Go on with a run whose owner is gone, that was suspended, or whose revert failed; a settled one stays as it is.
-
-        If its owner may be alive this waits for the lease to run out, at most its length; `steal=False` does not
-        wait, `steal=True` takes the run at once.
-
-        Raises:
-            LeaseHeld, UnknownRun, DefinitionChanged, Fenced. FlowFailed, as `run`.
-        """
-        run_id = as_id(run_id)
-        self._lease.ensure()
-        held = self._owning.take(self._shells.blocking(), run_id, steal)
-        self._owning.go_on(self._shells.blocking(), held, [Resume()])
-        return _finished(held, raises)
-
-    async def aresume(self, run_id: UUID | str, *, raises: bool = True, steal: bool | None = None) -> Run:
-        """`resume` on this event loop."""
-        run_id = as_id(run_id)
-        aio = await self._shells.aio()
-        held = await self._owning.atake(aio, run_id, steal)
-        await self._owning.ago_on(aio, held, [Resume()])
-        return _finished(held, raises)
+    # --- going on -------------------------------------------------------------------------------------------------
 
     def resume_all(self, *, concurrency: int = 64, done: Callable[[Run | LeaseHeld], object] | None = None) -> list[Run]:
         """Go on with every unfinished run, `concurrency` at a time; suspended ones are left to whoever suspended them.
@@ -272,71 +241,6 @@ class Engine(Looking):
             raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
         return rested
 
-    def revert(self, run_id: UUID | str, *, reason: str, by: str | None = None) -> Run:
-        """Compensate a run: everything that ran is undone, also long after the end. `reason` and `by` are kept, erasable.
-
-        If another process has the run it is asked to, through the inbox, and this waits until the run has come to rest.
-
-        The code is needed of what ran, in the version that ran. Look at the state of the run that comes back: a revert that
-        failed makes it FAILURE and raises nothing here.
-
-        Raises:
-            UnknownRun, Fenced. DefinitionChanged: a task that has to be reverted is not there in its version.
-        """
-        return self._ask(run_id, "revert", Revert, encode({"reason": reason, "by": by}, path="reason"), wait=None)
-
-    async def arevert(self, run_id: UUID | str, *, reason: str, by: str | None = None) -> Run:
-        """`revert` for callers on an event loop; it runs in a thread, reverts that are `async def` on a loop of that."""
-        return await asyncio.to_thread(self.revert, run_id, reason=reason, by=by)
-
-    async def asuspend(self, run_id: UUID | str, *, reason: str | None = None) -> Run:
-        """`suspend` for callers on an event loop."""
-        return await asyncio.to_thread(self.suspend, run_id, reason=reason)
-
-    def suspend(self, run_id: UUID | str, *, reason: str | None = None) -> Run:
-        """Let what runs finish and start nothing new; `resume` goes on. Through the inbox if another process has the run.
-
-        Waits up to ten seconds for the owner, who looks into the inbox when a task has ended; the run may then still be
-        RUNNING or SUSPENDING.
-        """
-        return self._ask(run_id, "suspend", Suspend, encode({"reason": reason, "by": None}, path="reason"), wait=ASKED)
-
-    def _ask(
-        self, run: UUID | str, kind: str, make: type[Revert] | type[Suspend], body: bytes, wait: float | None
-    ) -> Run:
-        run_id = as_id(run)
-        if run_id == CURRENT.get():
-            raise UsageError(f"a task of run {run_id} cannot {kind} its own run: it would wait for itself; let it fail")
-        self._lease.ensure()
-        message = uuid4()
-        deadline = None if wait is None else time.monotonic() + wait
-        posted = False
-        while True:
-            if posted:
-                # First of all: what its owner has brought to rest is not begun again.
-                picture = self.state(run_id)
-                at_rest = picture.state in (*SETTLED_RUN, RunState.SUSPENDED)
-                if at_rest and self._accepted(run_id, message):
-                    return picture
-                if deadline is not None and time.monotonic() > deadline:
-                    return picture
-            try:
-                held = self._owning.take(self._shells.blocking(), run_id, False, back=kind == "revert")
-            except LeaseHeld:
-                if posted:
-                    time.sleep(0.2)
-                else:
-                    self.perform(lambda: hold.post(run_id, message, kind, body, self._desk.actor))
-                    posted = True
-                continue
-            # If it was posted, it is in the inbox, or was accepted before the owner died.
-            asked = [] if posted else [make({"reason": True}, body)]
-            self._owning.go_on(self._shells.blocking(), held, [*asked, *([Resume()] if kind == "revert" else [])])
-            return Run(held)
-
-    def _accepted(self, run_id: UUID, message: UUID) -> bool:
-        return all(row.message_id != message for row in self.perform(lambda: hold.inbox([run_id])))
-
     # --- looking --------------------------------------------------------------------------------------------------
 
     def runs(self, *, state: RunState | str | None = None, flow: str | None = None) -> Iterator[Run]:
@@ -348,6 +252,17 @@ class Engine(Looking):
         """The read model of the runs, caught up with the log first; oldest first."""
         runs_projection.catch_up(self.session)
         return runs_projection.rows(self.session, states=states, flow=flow)
+
+    def subscribe(self, pattern: str, callback: Callable[[Run, Record], Any]) -> int:
+        """Call `callback(run, record)` after each commit of this engine, for records whose type matches (`task.*`, `*`).
+
+        Returns the id for `unsubscribe`. What it raises is logged and disturbs nothing. Raises UsageError.
+        """
+        return self._desk.notices.subscribe(pattern, callback)
+
+    def unsubscribe(self, id: int) -> bool:
+        """Call it no more; whether there was such a subscription."""
+        return self._desk.notices.unsubscribe(id)
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -362,6 +277,7 @@ class Engine(Looking):
     def close(self) -> None:
         """Give up what this process holds and close its connections."""
         self._shells.close()
+        self._desk.carriers.close()
         self._lease.close()
 
     def __enter__(self) -> Self:
@@ -378,12 +294,3 @@ class Engine(Looking):
     ) -> None:
         await self._shells.close_aio()
         await asyncio.to_thread(self.close)
-
-
-def _finished(held: Held, raises: bool) -> Run:
-    run = Run(held)
-    failures = run.failures
-    if raises and run.state in FAILED and (failures or run.state is RunState.FAILURE):
-        alive = next((failure.exception for failure in failures if failure.exception is not None), None)
-        raise FlowFailed(run.id, failures, run.asked, str(run.state)) from alive
-    return run

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 from uuid import UUID, uuid5
 
-from ...codec.compose import unwrap
+from ...codec.compose import unwrap, unwrap_list
 from ...codec.records import SCHEMAS, decode_all, encode_facts
 from ...codec.values import ENCODING, VALUE_LIMIT
 from ...errors import CorruptLog
@@ -15,12 +17,15 @@ from ...store.log import Columns
 from ...store.shape import Head, NewRecord
 from ..core import records as r
 from ..core.compile import Compiled
+from ..core.counters import initial
+from ..core.decide import DECIDE, Call, Progressed
 from ..core.evolve import evolve, fold
 from ..core.records import Draft
-from ..core.state import State, initial
+from ..core.state import State
 
 PIECE = 200
 """Records that are decoded at a time when a run is read."""
+_NOTED = frozenset((r.TIMER_SET, r.EACH_ELEMENTS, r.RUN_RECOVERED, r.TASK_WAITING))
 FOREVER = 2**63
 """Microseconds since 1970 that never come."""
 
@@ -33,7 +38,12 @@ class Held:
         head: where the stream stands in the log; moved by the store when an append is durable.
         state: folded; it runs ahead of `head` while an append is under way.
         values: the encoded value of each record, or None, at the place of its version (and None at place 0).
-        live: (atom, kind of call) -> the exception itself, as long as this process has it.
+        live: (slot, kind of call) -> the exception itself, as long as this process has it.
+        elements: fan-out -> its elements, encoded. alarms: a heap of (due, timer); some may have gone off since.
+        began: (slot, execution) -> when its first attempt did, where its policy wants to know; microseconds since 1970.
+        deadline: until when the run may take, microseconds since 1970; 0 where that is not bounded.
+        made: how many calls were made of it since this process has it.
+        reports: what tasks say of themselves, for the log; `wake` is called when there is something.
         aborts: atom -> how often in a row the database has broken its transaction off.
         now, until: the clock, and atom -> until when it can be reverted (microseconds since 1970), where that is bounded.
         limit: the most bytes that a result may take when stored.
@@ -41,8 +51,8 @@ class Held:
     """
 
     __slots__ = (
-        "aborts", "changed_at", "compiled", "created_at", "facts", "head", "inputs", "limit", "live", "now",
-        "state", "until", "values",
+        "aborts", "alarms", "began", "changed_at", "compiled", "created_at", "deadline", "elements", "facts", "head",
+        "inputs", "limit", "live", "made", "now", "reports", "state", "until", "values", "wake",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +69,13 @@ class Held:
         self.now = now
         self.limit = limit
         self.until: dict[int, int] = {}
+        self.elements: dict[int, list[bytes]] = {}
+        self.alarms: list[tuple[int, int]] = []
+        self.began: dict[tuple[int, int], int] = {}
+        self.deadline = 0
+        self.reports: deque[Progressed] = deque()
+        self.wake: Callable[[], None] | None = None
+        self.made = 0
         self.created_at = self.changed_at = 0
 
     @property
@@ -79,7 +96,42 @@ class Held:
         self.values.append(None if draft.value is None else b"%b" % draft.value)
         if version == 1:
             self.facts = draft.facts
+        elif draft.type in _NOTED:
+            self._note(draft.type, draft.facts, draft.value)
         return draft
+
+    def _note(self, type: str, facts: dict[str, Any], value: bytes | None) -> None:
+        """Keep, besides the state, what calls and timers need."""
+        if type == r.TIMER_SET:
+            heappush(self.alarms, (facts["due"], facts["timer"]))
+            if "atom" not in facts:
+                self.deadline = facts["due"]
+        elif type == r.EACH_ELEMENTS:
+            kept = self.elements[facts["atom"]] = self.elements.get(facts["atom"], []) if facts["first"] else []
+            kept += unwrap_list(value or b"[]")
+        elif type == r.TASK_WAITING and "since" in facts:
+            self.began[self.state.slot(facts["atom"], facts.get("instance")), facts["execution"]] = facts["since"]
+        elif type == r.RUN_RECOVERED and value is not None:
+            self.inputs = {**self.inputs, **unwrap(unwrap(value).get("inputs", b"{}"))}
+
+    @property
+    def due(self) -> int | None:
+        """When the next timer of the run goes off, microseconds since 1970."""
+        while self.alarms and self.alarms[0][1] not in self.state.timers:
+            heappop(self.alarms)
+        return self.alarms[0][0] if self.alarms else None
+
+    def gone_off(self) -> list[int]:
+        """The timers that are due, each once; those of a run that rests stay."""
+        found = []
+        now = self.now() if self.alarms and self.now is not None else 0
+        while (due := self.due) is not None and due <= now:
+            found.append(heappop(self.alarms)[1])
+        return found
+
+    def left(self) -> float | None:
+        """The seconds that the run may still take; None where that is not bounded."""
+        return None if not self.deadline or self.now is None else max(self.deadline - self.now(), 0) / 1e6
 
     def load(self, columns: Columns) -> None:
         """Fold what the log holds. The caller moves `head`.
@@ -95,6 +147,11 @@ class Held:
         self.values += columns.values
         self.created_at, self.changed_at = columns.at(0), columns.at(-1)
         self.inputs = unwrap(self.created["inputs"])
+        for place in (place for place, type in enumerate(columns.types) if type in _NOTED):
+            here = slice(place, place + 1)
+            (facts,) = decode_all(columns.types[here], columns.schemas[here], columns.facts[here])
+            self._note(columns.types[place], facts, columns.values[place])
+        heapify(self.alarms)
 
     def _fold(self, columns: Columns, piece: slice) -> None:
         types = columns.types[piece]
@@ -122,6 +179,7 @@ class Held:
         fresh = Held(self.compiled, self.head, self.now, self.limit)
         fresh.load(columns)
         self.state, self.values = fresh.state, fresh.values
+        self.elements, self.alarms, self.inputs = fresh.elements, fresh.alarms, fresh.inputs
 
     @property
     def created(self) -> dict[str, bytes]:
@@ -137,7 +195,25 @@ class Held:
             for record_id, (type, facts, value) in zip(record_ids(len(drafts)), drafts, strict=True)
         ]
 
-    def idempotency_key(self, atom: int, execution: int, direction: str) -> str:
+    def report(self, progressed: Progressed) -> None:
+        """A task says how far it is; on any thread."""
+        self.reports.append(progressed)
+        if self.wake is not None:
+            self.wake()
+
+    def told(self) -> list[Progressed]:
+        """What tasks have said since, each once."""
+        found = []
+        while self.reports:
+            found.append(self.reports.popleft())
+        return found
+
+    def slot(self, call: Call) -> int:
+        """The slot of the state that a call is about; -1 for what is about a gate."""
+        return -1 if call.kind == DECIDE else self.state.slot(call.atom, call.instance)
+
+    def idempotency_key(self, atom: int, execution: int, direction: str, instance: int | None = None) -> str:
         """The same text for every attempt of one execution in one direction, and for no other (a UUID, 36 characters)."""
         name = self.compiled.definition.atoms[atom].name
-        return str(uuid5(self.id, f"{name}\0{0}\0{execution}\0{direction}"))
+        place = 0 if instance is None else instance + 1
+        return str(uuid5(self.id, f"{name}\0{place}\0{execution}\0{direction}"))

@@ -19,11 +19,15 @@ _log = logging.getLogger("sagalog.inbox")
 
 
 class Mailbox:
-    """Polls every `every` seconds, in one query, for the runs that are watched; there is no poller without a run."""
+    """Polls every `every` seconds for all that `worker` owns; there is no poller without a run that is watched.
 
-    def __init__(self, perform: Perform, every: float) -> None:
+    A poll costs one query without the runs' ids: it is as cheap for 10,000 runs that wait as for one.
+    """
+
+    def __init__(self, perform: Perform, every: float, worker: UUID) -> None:
         self._perform = perform
         self._every = every
+        self._worker = worker
         self._wake: dict[UUID, Callable[[], None]] = {}
         self._found: dict[UUID, list[Message]] = {}
         self._seen: dict[UUID, set[UUID]] = {}
@@ -54,27 +58,33 @@ class Mailbox:
         while self._wake:
             await asyncio.sleep(self._every)
             try:
-                found = await self.look(list(self._wake))
+                found = _by_run(await self._perform(lambda: hold.inbox_of(self._worker)))
             except SagalogError as error:
                 _log.warning("the inbox cannot be read just now: %s", error)
                 continue
             for run, messages in found.items():
+                if run not in self._wake:
+                    continue  # another shell of this worker has it, which looks for itself
                 # A message stays in the inbox until its acceptance is durable; it is handed out once all the same.
-                new = [message for message in messages if message.id not in self._seen.get(run, ())]
-                if new and run in self._wake:
+                new = [message for message in messages if message.id not in self._seen[run]]
+                if new:
                     self._seen[run].update(message.id for message in new)
                     self._found.setdefault(run, []).extend(new)
                     self._wake[run]()
 
     async def look(self, runs: list[UUID]) -> dict[UUID, list[Message]]:
-        """What waits for these runs, now."""
-        found: dict[UUID, list[Message]] = {}
-        for row in await self._perform(lambda: hold.inbox(runs)):
-            found.setdefault(row.stream_id, []).append(Message(row.message_id, row.kind, row.sender, row.body))
-        return found
+        """What waits for these runs, now, whoever owns them."""
+        return _by_run(await self._perform(lambda: hold.inbox(runs)))
 
     async def close(self) -> None:
         """End the poller."""
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
+
+
+def _by_run(rows: Iterable[hold.Message]) -> dict[UUID, list[Message]]:
+    found: dict[UUID, list[Message]] = {}
+    for row in rows:
+        found.setdefault(row.stream_id, []).append(Message(row.message_id, row.kind, row.sender, row.body))
+    return found

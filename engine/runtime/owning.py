@@ -12,14 +12,14 @@ from uuid import UUID
 from ... import telemetry
 from ...errors import LeaseHeld, SagalogError
 from ...store import hold
-from ..core.decide import Recover, Resume, Revert, may_revert
+from ..core.decide import Recover, Resume
+from ..core.going import may_resume
 from ..core.records import Draft
-from ..core.states import SETTLED_RUN, RunState
 from .aio import Aio
 from .app import Sagalog
 from .blocking import Blocking
 from .desk import Desk
-from .drive import Arrival, Message, drive
+from .drive import Arrival, Message, Turn, drive
 from .held import Held
 from .taking import claim, take_over
 
@@ -54,25 +54,45 @@ class Owning:
         self._free(held)
 
     def _drive(self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
-        """Drive a run that is owned until it rests; whatever breaks that off lets the run go, resumable."""
+        for _ in self._turns(shell, held, first, drafts):
+            pass
+
+    def _turns(
+        self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft], patient: bool = True
+    ) -> Iterator[Turn]:
+        """Drive a run that is owned until it rests; it is let go then, and by whatever breaks that off, resumable."""
         with _told(held):
             try:
-                shell.run(held, drive(held, first, shell.capacity, drafts))
-            except BaseException:
+                yield from shell.turns(held, drive(held, first, shell.capacity, drafts, patient))
+            finally:
                 if _still_ours(held):
                     with contextlib.suppress(SagalogError):
                         shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
-                raise
 
     def go_on(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> None:
         """Go on with a run that was taken over; one that rests, and of which nobody wants anything, stays as it is."""
+        for _ in self.go_on_by_turns(shell, held, wishes):
+            pass
+
+    def go_on_by_turns(
+        self, shell: Blocking, held: Held, wishes: Sequence[Arrival], patient: bool = True
+    ) -> Iterator[Turn]:
+        """The same, a turn at a time; not `patient`: until there is nothing to do but to wait."""
         try:
             posted = shell.session.perform(lambda: hold.inbox([held.id]))
             messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
             if messages or wanted(held, wishes):
-                self._drive(shell, held, [Recover(), *messages, *wishes], [held.fold(claim(self.desk, held.head))])
+                first = [Recover(), *messages, *wishes]
+                yield from self._turns(shell, held, first, [held.fold(claim(self.desk, held.head))], patient)
             else:
                 shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
+        finally:
+            self._free(held)
+
+    def let_go(self, shell: Blocking, held: Held) -> None:
+        """Give a run back that was taken over, and do nothing with it."""
+        try:
+            shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
         finally:
             self._free(held)
 
@@ -95,24 +115,25 @@ class Owning:
             await self._adrive(aio, held, [Resume()], drafts)
         self._free(held)
 
-    async def _adrive(self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]) -> None:
+    async def _adrive(
+        self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft], patient: bool = True
+    ) -> None:
         with _told(held):
             try:
                 seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
-                await aio.run(held, drive(held, first, aio.capacity, drafts), seen)
-            except BaseException:
+                await aio.run(held, drive(held, first, aio.capacity, drafts, patient), seen)
+            finally:
                 if _still_ours(held):
                     with contextlib.suppress(SagalogError):
                         await asyncio.shield(aio.perform(lambda: hold.release(held.id, held.head.epoch)))
-                raise
 
-    async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival]) -> None:
-        """`go_on` on an event loop."""
+    async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival], patient: bool = True) -> None:
+        """`go_on` on an event loop; not `patient`: until there is nothing to do but to wait."""
         try:
             messages = (await aio.mailbox.look([held.id])).get(held.id, [])
             if messages or wanted(held, wishes):
                 first = [Recover(), *messages, *wishes]
-                await self._adrive(aio, held, first, [held.fold(claim(self.desk, held.head))])
+                await self._adrive(aio, held, first, [held.fold(claim(self.desk, held.head))], patient)
             else:
                 await aio.perform(lambda: hold.release(held.id, held.head.epoch))
         finally:
@@ -160,11 +181,8 @@ class Patience:
 
 
 def wanted(held: Held, wishes: Sequence[Arrival]) -> bool:
-    """Whether there is anything to do for a run: it does not rest, its revert is stuck, or it is to be reverted."""
-    state = held.state
-    if state.run in SETTLED_RUN and not (state.run is RunState.FAILURE and state.cause == "revert_failure"):
-        return may_revert(state) and any(isinstance(wish, Revert) for wish in wishes)
-    return True
+    """Whether there is anything to do for a run: it does not rest, or more is asked for than to go on."""
+    return may_resume(held.state) or any(not isinstance(wish, Resume) for wish in wishes)
 
 
 def _still_ours(held: Held) -> bool:

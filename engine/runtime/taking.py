@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from ...codec.compose import unwrap, wrap
@@ -21,10 +21,30 @@ from ..core.compile import Compiled
 from ..core.decide import reverts_left
 from ..core.graph import Definition
 from ..core.records import Draft
-from .app import Made, Sagalog, changed, for_revert
+from .app import Made, Sagalog, adopted, changed, for_revert
 from .desk import Desk
 from .held import Held
+from .possible import effective_policies
 from .views import Run
+
+LONG = 1e9
+"""Seconds, some thirty years: what takes longer has no bound."""
+
+
+class RunOptions(TypedDict, total=False):
+    """How a run is to be known, and how it takes failures.
+
+    run_id: a UUIDv7, from `Engine.new_id`. key: a text that stands for one request. tags: {name: value}.
+    defer_reverts: whether a retry that gives up, with none around it, has the whole run undone (True), or its own flow
+    alone. never_resolve: a failure stops the run as it is. timeout: seconds that the run may take from when it begins.
+    """
+
+    run_id: UUID | None
+    key: str | None
+    tags: Mapping[str, Any] | None
+    defer_reverts: bool
+    never_resolve: bool
+    timeout: float | None
 
 
 class Order:
@@ -38,36 +58,33 @@ class Order:
         app: Sagalog,
         flow: Any,
         inputs: Mapping[str, Any] | None = None,
-        run_id: UUID | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
         limit: int = VALUE_LIMIT,
+        **options: Unpack[RunOptions],
     ) -> None:
-        self.compiled: Compiled = app.compiled(flow)
-        if key is not None and (type(key) is not str or not key):
-            raise UsageError(f"key must be a text that is not empty; found {key!r}")
-        if run_id is not None and (not isinstance(run_id, UUID) or run_id.version != 7):
-            raise UsageError(f"run_id must be a UUIDv7, which Engine.new_id() gives; found {run_id!r}")
+        self.compiled: Compiled = flow if isinstance(flow, Compiled) else app.compiled(flow)
         if inputs is not None and not isinstance(inputs, Mapping):
             raise UsageError(f"inputs must be {{name: value}}; found {type(inputs).__name__}")
-        self.run_id = run_id
-        definition = self.compiled.definition
         given = dict(inputs or {})
+        definition = self.compiled.definition
         definition.check_inputs(tuple(given))
         arguments = flow.arguments if isinstance(flow, Made) else {}
         self.inputs = {name: encode(value, path=f"inputs.{name}", limit=limit) for name, value in given.items()}
-        self.value = wrap(
-            {
-                "inputs": wrap(self.inputs, path="inputs"),
-                "arguments": encode(arguments, path="arguments", limit=limit),
-                "tags": encode(dict(tags or {}), path="tags", limit=limit),
-            }
-        )
         self.facts: dict[str, Any] = {"definition": definition.fingerprint, "flow": definition.name}
         if isinstance(flow, Made):
             self.facts["factory"] = flow.factory
-        if key is not None:
-            self.facts["key"] = key
+        self.facts.update(_checked(options))
+        stand_before = [] if definition.plain else [name for name in given if name in definition.provides]
+        if stand_before:
+            self.facts["given"] = stand_before
+        self.key = options.get("key")
+        self.run_id = options.get("run_id")
+        parts = {
+            "inputs": wrap(self.inputs, path="inputs"),
+            "arguments": encode(arguments, path="arguments", limit=limit),
+            "tags": encode(dict(options.get("tags") or {}), path="tags", limit=limit),
+        }
+        policies = effective_policies(self.compiled)
+        self.value = wrap({**parts, "policies": encode(policies, path="policies")} if policies else parts)
 
     def same(self, held: Held) -> Run:
         """The run that already has the key, if it is of the same flow and inputs; else Conflict."""
@@ -86,6 +103,43 @@ class Order:
         if owned:
             drafts.append(held.fold(claim(desk, head)))
         return held, drafts
+
+
+def order_again(app: Sagalog, old: Held, inputs: Mapping[str, Any] | None, limit: int) -> Order:
+    """An order for a run like `old`, of the same flow as the App has it now, with other `inputs` where some are given."""
+    arguments = decode(old.created["arguments"])
+    compiled = app.candidate(old.facts, arguments)
+    given = {name: decode(data) for name, data in old.inputs.items()}
+    order = Order(app, compiled, {**given, **(inputs or {})}, limit, tags=decode(old.created["tags"]))
+    kept = ("factory", "defer_reverts", "never_resolve", "timeout")
+    order.facts.update({name: old.facts[name] for name in kept if name in old.facts})
+    order.facts["restarts"] = old.id.hex
+    order.value = wrap({**unwrap(order.value), "arguments": old.created["arguments"]})
+    return order
+
+
+def _checked(options: RunOptions) -> dict[str, Any]:
+    """The facts that a run is created with, of what was asked for."""
+    for name in options:
+        if name not in RunOptions.__annotations__:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(RunOptions.__annotations__)}")
+    facts: dict[str, Any] = {}
+    key, run_id, seconds = options.get("key"), options.get("run_id"), options.get("timeout")
+    if key is not None and (type(key) is not str or not key):
+        raise UsageError(f"key must be a text that is not empty; found {key!r}")
+    if run_id is not None and (not isinstance(run_id, UUID) or run_id.version != 7):
+        raise UsageError(f"run_id must be a UUIDv7, which Engine.new_id() gives; found {run_id!r}")
+    if key is not None:
+        facts["key"] = key
+    if not options.get("defer_reverts", True):
+        facts["defer_reverts"] = False
+    if options.get("never_resolve"):
+        facts["never_resolve"] = True
+    if seconds is not None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONG:
+            raise UsageError(f"timeout of a run must be seconds above zero; found {seconds!r}")
+        facts["timeout"] = round(seconds * 1e6)
+    return facts
 
 
 def as_id(run: UUID | str) -> UUID:
@@ -175,6 +229,8 @@ def _code(app: Sagalog, run: UUID, columns: Columns, back: bool) -> Operation[Co
     if found.definition.fingerprint == facts["definition"]:
         return found
     stored = yield from stored_definition(run, columns)
+    if app.takes(stored):
+        return adopted(stored, found)
     if not back:
         raise changed(stored, found.definition)
     picture = Held(Compiled(stored, ()), Head(run))

@@ -1,4 +1,4 @@
-"""Threads for plain functions of one event loop.
+"""Threads for plain functions: `Threads` for those of one event loop, `Crew` for callers that wait.
 
 `ThreadPoolExecutor` behind `run_in_executor` makes two futures and wakes the loop for every call. Here a call is one
 future, and results that come while the loop is busy share one wake-up: for a function that does little that is half
@@ -11,8 +11,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
+
+from ...errors import AttemptTimeout
 
 
 class Job:
@@ -115,3 +120,104 @@ class Threads:
             self._jobs.get()
         for _ in self._threads:
             self._jobs.put(None)
+
+
+class Crew:
+    """Up to `width` threads for callers that wait, kept for the next call, and replaced when one hangs."""
+
+    def __init__(self, width: int, name: str) -> None:
+        self.width = width
+        self._name = name
+        self._room = threading.Semaphore(width)
+        self._idle: list[Hand] = []
+        self._count = 0
+        self._closed = False
+
+    def carry(self, function: Callable[[], Any], timeout: float | None) -> Any:
+        """What `function` returns or raises, called on one of the threads, in the caller's context.
+
+        Raises:
+            AttemptTimeout: it ran for longer than `timeout` seconds, and still does; its thread ends with it.
+        """
+        with self._room:
+            hand = self._free()
+            try:
+                return hand.call(function, timeout)
+            finally:
+                if hand.free:
+                    self._back(hand)
+
+    def _free(self) -> Hand:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            self._count += 1
+            return Hand(f"{self._name}-{self._count - 1}")
+
+    def _back(self, hand: Hand) -> None:
+        if self._closed:
+            hand.dismiss()
+        else:
+            self._idle.append(hand)
+
+    def close(self) -> None:
+        """Let the threads end; one that is at work ends with its call."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().dismiss()
+
+
+class Hand:
+    """One thread, for one caller at a time. It does not keep the process from ending."""
+
+    __slots__ = ("_answers", "_jobs", "free")
+
+    def __init__(self, name: str) -> None:
+        self.free = True
+        self._jobs: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        threading.Thread(target=_serve, args=(self._jobs, self._answers), name=name, daemon=True).start()
+
+    def call(self, function: Callable[[], Any], timeout: float | None) -> Any:
+        """What `function` returns or raises; AttemptTimeout: it is still at it, and this thread is not `free` any more."""
+        self.free = False
+        self._jobs.put(partial(copy_context().run, function))
+        try:
+            result, error = self._answers.get(timeout=timeout)
+        except Empty:
+            self.dismiss()
+            raise AttemptTimeout(timeout or 0, "abandoned") from None
+        except BaseException:
+            self.dismiss()
+            # An interrupt: the run may be gone on with elsewhere only when nothing more can come of this call.
+            with suppress(Empty):
+                self._answers.get(timeout=timeout)
+            raise
+        self.free = True
+        if error is not None:
+            raise error
+        return result
+
+    def dismiss(self) -> None:
+        """Have the thread end when it has done what it does."""
+        self._jobs.put(None)
+
+
+def _serve(jobs: SimpleQueue[Callable[[], Any] | None], answers: SimpleQueue[tuple[Any, BaseException | None]]) -> None:
+    while (function := jobs.get()) is not None:
+        try:
+            answer: tuple[Any, BaseException | None] = (function(), None)
+        except BaseException as error:
+            answer = (None, error)
+        del function
+        answers.put(answer)
+        del answer
+
+
+def call_within(seconds: float, function: Callable[[], Any]) -> Any:
+    """What `function` returns or raises, on a thread of its own; AttemptTimeout when it takes longer: it is abandoned."""
+    hand = Hand("sagalog-timed")
+    try:
+        return hand.call(function, seconds)
+    finally:
+        hand.dismiss()

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from ...codec.values import encode
-from ...errors import Failure, FlowError, class_names
+from ...errors import FlowError
 from ...store import log, transaction
 from ...store.fault import explain
 from ...store.io import Operation, perform
@@ -21,6 +20,7 @@ from ...store.session import Session
 from ...store.shape import Append, Refusal
 from ..core.decide import EXECUTE, REVERT, Aborted, Call, Failed, Succeeded
 from .calls import Outcome, invoke_for, stages
+from .failing import failed
 from .held import Held
 
 TRIES = 5
@@ -87,7 +87,7 @@ def seal(held: Held, open: Open, append: Append) -> tuple[list[Refusal], Aborted
                 raise explain(error, f"run {held.id}: the outcome of a transactional task") from error
             raise
         held.reload(session.perform(lambda: log.read_columns(held.id)))
-        return [], _broken_off(held, call, error) if lost else _failed(held, call, error)
+        return [], _broken_off(held, call, error) if lost else failed(held, call, error)
     held.aborts.pop(call.atom, None)
     return refusals, None
 
@@ -131,10 +131,4 @@ def _broken_off(held: Held, call: Call, error: BaseException) -> Aborted | Faile
     if tries < TRIES:
         return Aborted(call, getattr(error, "sqlstate", None) or "08006")
     held.aborts.pop(call.atom)
-    return _failed(held, call, error)
-
-
-def _failed(held: Held, call: Call, error: BaseException) -> Failed:
-    held.live[call.atom, call.kind] = error
-    failure = Failure.of(error, held.compiled.definition.atoms[call.atom].name)
-    return Failed(call, class_names(type(error)), encode(failure.to_data(), path="failure", limit=None))
+    return failed(held, call, error)

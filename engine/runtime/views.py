@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -10,36 +11,20 @@ import attrs
 
 from ...codec.records import decode_facts, upcast
 from ...codec.values import decode
-from ...errors import Failure
+from ...errors import Failure, UnknownSource
 from ...store.shape import StoredRow
-from ..core.decide import EXECUTE, REVERT
-from ..core.graph import Definition
+from ..core.graph import Definition, Source
+from ..core.groups import has_given
+from ..core.inputs import EXECUTE, REVERT
+from ..core.state import State
 from ..core.states import SETTLED_RUN, RunState, TaskState
-from .arguments import failure_at, provided
+from .arguments import GONE, failure_at, provided_by
+from .atoms import Atoms, AtomView
 from .held import Held
 
+__all__ = ["AtomView", "Atoms", "Record", "Run", "moment"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@attrs.frozen
-class AtomView:
-    """One atom of a run. `execution` and `attempt` count from 1 (0: never started); results are decoded values.
-
-    `outcome` is what a revert came to: reverted, nothing_to_revert (declared so), undeclared (nothing was done, and nobody
-    said that nothing has to be), not_revertible.
-    """
-
-    name: str
-    kind: str
-    state: TaskState
-    execution: int
-    attempt: int
-    result: Any
-    failure: Failure | None
-    revert_result: Any
-    revert_failure: Failure | None
-    outcome: str | None = None
-    progress: float | None = None
 
 
 class Run:
@@ -58,6 +43,15 @@ class Run:
         self.finished_at: datetime | None = moment(held.changed_at) if self.state in SETTLED_RUN else None
 
     @property
+    def definition(self) -> Definition:
+        """The graph that the run was started with."""
+        return self._held.compiled.definition
+
+    def place(self, slot: int) -> tuple[int, int | None]:
+        """The atom whose slot it is, and which element of that."""
+        return self._held.state.atom_of(slot), self._held.state.instance(slot)
+
+    @property
     def inputs(self) -> dict[str, Any]:
         """{input name: value}."""
         return {name: decode(data) for name, data in self._held.inputs.items()}
@@ -70,24 +64,44 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any]:
-        """{provided name: value} of the atoms that succeeded and were not reverted."""
-        held = self._held
-        return {
-            name: provided(held, source.atom, source.key)
-            for name, source in held.compiled.definition.results().items()
-            if held.state.task[source.atom] is TaskState.SUCCESS
-        }
+        """{provided name: value} of the atoms that succeeded and were not reverted.
 
-    @property
-    def atoms(self) -> dict[str, AtomView]:
-        """{atom name: AtomView} in the order of the definition."""
-        return {spec.name: self._atom(spec.index) for spec in self._held.compiled.definition.atoms}
+        What a fan-out or a group provides is a `ResultSet`, in which the members that failed are a Failure.
+        """
+        held = self._held
+        sources = held.compiled.definition.results()
+        return {name: provided_by(held, source) for name, source in sources.items() if has_given(held.state, source)}
+
+    def fetch(self, name: str) -> Any:
+        """What an argument of this name would be handed by the run as it stands, were it asked for at its end.
+
+        The run's input of that name comes first; else what the nearest atom that has succeeded provides.
+
+        Raises:
+            UnknownSource: nothing of the name is there; says what there is, or what became of who provides it.
+        """
+        held = self._held
+        if name in held.inputs:
+            return decode(held.inputs[name])
+        source = held.compiled.definition.results().get(name)
+        if source is not None and has_given(held.state, source):
+            return provided_by(held, source)
+        other = None if source is None else _instead(held, name, source)
+        if other is not None:
+            return provided_by(held, other)
+        raise UnknownSource(_nothing_of(held, name, source))
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """{atom name: AtomView} in the order of the definition; element i of a fan-out is "name[i]"."""
+        return Atoms(self._held)
 
     @property
     def failures(self) -> list[Failure]:
-        """Of the atoms that failed, then of the reverts that did, each oldest first."""
+        """Of the atoms that failed, of what was to decide about it and could not, then of reverts, each oldest first."""
         held, state = self._held, self._held.state
         forward = [failure_at(held, version, atom, EXECUTE, alive=True) for atom, version in state.failures.items()]
+        forward += [_raised(held, node, version) for node, version in state.halted.items()]
         back = [failure_at(held, version, atom, REVERT, alive=True) for atom, version in state.stuck.items()]
         return forward + back
 
@@ -103,30 +117,15 @@ class Run:
     @property
     def asked(self) -> str | None:
         """What a person has to say before the run can go on; None where nothing is asked."""
-        held, state = self._held, self._held.state
-        if state.run is not RunState.FAILURE or state.cause != "ask":
+        state = self._held.state
+        if state.run is not RunState.FAILURE:
             return None
-        names = [f"{held.compiled.definition.atoms[atom].name!r}" for atom in state.asked]
-        return f"a person has to say what became of {', '.join(names)}"
-
-    def _atom(self, atom: int) -> AtomView:
-        held, state = self._held, self._held.state
-        spec, task, version = held.compiled.definition.atoms[atom], state.task[atom], state.result[atom]
-        failed = atom in state.failures
-        undone = state.revert_result.get(atom, 0)
-        stuck = atom in state.stuck
-        return AtomView(
-            name=spec.name,
-            kind=spec.kind,
-            state=task,
-            execution=state.execution[atom],
-            attempt=state.attempt[atom],
-            result=None if failed else _decoded(held.values[version]),
-            failure=failure_at(held, version, atom, EXECUTE) if failed else None,
-            revert_result=None if stuck else _decoded(held.values[undone]),
-            revert_failure=failure_at(held, undone, atom, REVERT) if stuck else None,
-            outcome=state.outcome.get(atom),
-        )
+        if state.cause == "ask":
+            return f"a person has to say what became of {', '.join(repr(state.name(slot)) for slot in state.asked)}"
+        if state.halted:
+            who = ", ".join(_decides(state, node) for node in state.halted)
+            return f"a person has to decide: {who} could not; `resume` asks again, `revert` undoes everything that ran"
+        return None
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.flow!r} {self.state} at version {self.version}>"
@@ -169,8 +168,42 @@ class Record:
         )  # fmt: skip
 
 
-def _decoded(data: bytes | None) -> Any:
-    return None if data is None else decode(data)
+def _raised(held: Held, node: int, version: int) -> Failure:
+    """What the code raised that was to decide at a node."""
+    data = held.values[version]
+    failure = GONE if data is None else Failure.from_data(decode(data))
+    return attrs.evolve(failure, atom=_decides(held.state, node))
+
+
+def _decides(state: State, node: int) -> str:
+    """Who was to decide at a node: a retry, or the deciders of a gate."""
+    if node < state.atoms:
+        return f"retry {state.name(node)!r}"
+    gate = state.definition.gate_at[node]
+    return f"the deciders before {state.name(gate.first)!r}"
+
+
+def _instead(held: Held, name: str, source: Source) -> Source | None:
+    """Who provides the name where the one that is meant was passed by: the last in the definition that did not fail."""
+    if source.kind != "atom" or held.state.task[source.atom] is not TaskState.IGNORED:
+        return None
+    for spec in reversed(held.compiled.definition.atoms):
+        for saved, key in spec.saves:
+            if saved == name and held.state.task[spec.index] is TaskState.SUCCESS:
+                return Source("atom", spec.index, key)
+    return None
+
+
+def _nothing_of(held: Held, name: str, source: Source | None) -> str:
+    definition = held.compiled.definition
+    if source is None:
+        there = ", ".join(map(repr, (*held.inputs, *definition.provides))) or "nothing"
+        return f"run {held.id}: there is no input and no result {name!r}; there are {there}"
+    if source.kind == "group":
+        found = f"group {definition.flows[source.atom].name!r}, which has not succeeded"
+    else:
+        found = f"task {definition.atoms[source.atom].name!r}, which is {held.state.task[source.atom]}"
+    return f"run {held.id}: {name!r} is provided by {found}; only what succeeded and was not reverted has a result"
 
 
 def moment(microseconds: int) -> datetime:

@@ -5,7 +5,7 @@ select count(*) from sagalog.stream
 
 -- name: rebuild_empty
 -- Waits for appends that are under way, and holds up all others until the end.
-truncate sagalog.stream, sagalog.claim, sagalog.worker
+truncate sagalog.stream, sagalog.claim, sagalog.worker, sagalog.timer
 
 -- name: rebuild_page
 -- The next streams by id: one step down the index for each, however long they are; then its last record and its first.
@@ -33,3 +33,20 @@ from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::text[]) u (
 insert into sagalog.claim (scope, key, stream_id)
 select u.scope, u.key, u.stream_id from unnest($1::text[], $2::text[], $3::uuid[]) u (scope, key, stream_id)
 on conflict do nothing
+
+-- name: rebuild_timers
+-- One walk over the whole log: there is no index on the type. What is set and not answered is left.
+with said as materialized (
+  select stream_id, type, convert_from(facts, 'UTF8')::jsonb as facts from sagalog.record
+  where type in ('timer.set', 'timer.fired', 'timer.cancelled')
+), ended as (
+  select stream_id, (facts ->> 'timer')::bigint as timer from said where type <> 'timer.set'
+), made as (
+  insert into sagalog.timer (stream_id, timer, due)
+  select s.stream_id, (s.facts ->> 'timer')::bigint, (s.facts ->> 'due')::bigint
+  from said s
+  where s.type = 'timer.set'
+    and not exists (select from ended e where e.stream_id = s.stream_id and e.timer = (s.facts ->> 'timer')::bigint)
+  returning 1
+)
+select count(*) from made

@@ -16,7 +16,7 @@ from sagalog.engine.runtime.engine import Engine
 from sagalog.projections import base, runs
 from sagalog.store.rebuild import rebuild
 
-DERIVED = ("stream", "claim", "worker", "run", "checkpoint")
+DERIVED = ("stream", "claim", "worker", "timer", "run", "checkpoint")
 
 
 def stop() -> None:
@@ -28,6 +28,7 @@ def picture(url: str) -> dict[str, list[dict[str, Any]]]:
     asked = {
         "stream": "select stream_id, version, head, namespace from sagalog.stream order by 1",
         "claim": "select scope, key, stream_id from sagalog.claim order by 1, 2",
+        "timer": "select * from sagalog.timer order by 1, 2",
         "run": "select * from sagalog.run order by 1",
         "checkpoint": "select * from sagalog.checkpoint order by 1",
     }

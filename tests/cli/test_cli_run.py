@@ -34,7 +34,7 @@ def test_cli_run_answers_as_show_with_values_as_they_are_stored(cli: Any) -> Non
     assert told["atoms"][0] == {
         "name": "reserve", "kind": "task", "state": "SUCCESS", "execution": 1, "attempt": 1, "result": stored,
         "failure": None, "revert_result": None, "revert_failure": None, "progress": None,
-        "outcome": None,
+        "details": None, "outcome": None, "tries": None, "elements": None,
     }  # fmt: skip
     assert told == cli.json("show", told["id"])
 

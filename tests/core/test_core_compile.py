@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tracemalloc
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sagalog_flows import Branch, Leaf, build, encode, reachable, trees
+from sagalog_flows import Branch, Leaf, build, decides, encode, reachable, trees
 
 from sagalog.engine.core.compile import compile
 from sagalog.engine.core.graph import Definition
-from sagalog.engine.definition import Flow, FunctorTask, Task, graph, linear, task, unordered
+from sagalog.engine.definition import AlwaysRevert, Flow, FunctorTask, Task, each, graph, linear, task, unordered
 from sagalog.errors import AmbiguousDependency, CycleError, DuplicateName, FlowError, MissingArgument, NotStorable
 
 
@@ -56,8 +57,9 @@ def test_nodes_are_counted_and_joins_lead_somewhere(tree: Branch) -> None:
             fan_in[node] += 1
     assert list(definition.fan_in) == fan_in
     for join in range(len(definition.atoms), len(definition.after)):
-        assert fan_in[join] > 1
-        assert definition.after[join]
+        assert fan_in[join] > 0
+        assert join in definition.gate_at or (fan_in[join] > 1 and definition.after[join])
+    assert [gate.node for gate in definition.gates] == sorted(definition.gate_at)
     order = sorted(range(len(definition.atoms)), key=lambda index: (-definition.atoms[index].priority, index))
     assert list(definition.order) == order
 
@@ -243,6 +245,21 @@ def layered(count: int) -> Flow:
     return flow
 
 
+def governed(count: int) -> Flow:
+    """Groups of ten, each with a retry, in a row that deciders hold together."""
+    flow = graph("governed")
+    made = [
+        unordered(f"g{i}", AlwaysRevert(f"r{i}", provides="x"), outcome="SUCCESS_FOR_PARTIAL_SUCCESS", provides="y").add(
+            *atoms(8, f"t{i}_"), each(one_argument, f"list{i}", name=f"e{i}", provides="x")
+        )
+        for i in range(count // 10)
+    ]
+    flow.add(*made)
+    for one, other in itertools.pairwise(made):
+        flow.link(one, other, decider=decides)
+    return flow
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -251,8 +268,9 @@ def layered(count: int) -> Flow:
         lambda n: linear("f").add(*(unordered(f"u{i}").add(*atoms(10, f"t{i}_")) for i in range(n // 10))),
         chain,
         layered,
+        governed,
     ],
-    ids=["linear", "unordered", "nested", "chain", "graph"],
+    ids=["linear", "unordered", "nested", "chain", "graph", "governed"],
 )
 def test_the_cost_of_an_atom_does_not_grow_with_the_flow(make: Any) -> None:
     assert calls(make(4_000)) / calls(make(500)) < 8 * 1.1

@@ -15,7 +15,18 @@ from sagalog_flows import Branch, Leaf, build, encode, function, trees
 
 from sagalog.engine.core.compile import compile
 from sagalog.engine.core.graph import Definition, diff
-from sagalog.engine.definition import Flow, FunctorTask, Recovery, graph, happened, linear, unordered
+from sagalog.engine.definition import (
+    Flow,
+    ForEach,
+    FunctorTask,
+    Recovery,
+    Retry,
+    each,
+    graph,
+    happened,
+    linear,
+    unordered,
+)
 from sagalog.errors import AmbiguousDependency, CorruptLog, CycleError
 
 
@@ -44,7 +55,7 @@ def test_equal_flows_have_equal_prints_and_a_difference_has_words(one: Branch, o
     a, b = compiled(one), compiled(other)
     assert compiled(one).body == a.body
     assert diff(a, compiled(one)) == []
-    same = (a.atoms, a.flows, a.after, a.contested) == (b.atoms, b.flows, b.after, b.contested)
+    same = a.parts == b.parts
     assert (a.fingerprint == b.fingerprint) == same
     lines = diff(a, b)
     assert bool(lines) != same
@@ -218,3 +229,117 @@ def test_one_tree_has_a_golden_print() -> None:
         b'"atoms":[["t1",0,0,[],[],null],["t3",1,1,[0],[],null],["t4",1,2,[0],[],null],["t5",0,3,[1,-1],[],null]],'
         b'"after":[[1,2],[3],[3],[]],"contested":[]}'
     )
+
+
+class Tries(Retry):
+    """A retry that can be told to be another."""
+
+    def __init__(self, name: str = "r", version: str = "1.0", **options: Any) -> None:
+        self.version = version
+        super().__init__(name, **options)
+
+    def execute(self, history: Any, **values: Any) -> None: ...
+    def on_failure(self, history: Any, **values: Any) -> Any: ...
+
+
+class Undoing(Tries):
+    def revert(self, history: Any, **values: Any) -> None: ...
+
+
+def yes(history: Any) -> bool:
+    return True
+
+
+def other(history: Any) -> bool:
+    return False
+
+
+def newer(history: Any) -> bool:
+    return True
+
+
+newer.__name__ = "yes"
+newer.version = "2.0"  # type: ignore[attr-defined]  # as a user may
+
+
+def governed(retry: Retry | None, **options: Any) -> Definition:
+    return definition(unordered("f", retry, **options).add(*leaves("a", "b")))
+
+
+def decided(decider: Any, depth: Any = None, second: Any = None) -> Definition:
+    a, b, c = leaves("a", "b", "c")
+    return definition(graph("f").add(a, b, c).link(a, c, decider=decider, decider_depth=depth).link(b, c, decider=second))
+
+
+def fan(**options: Any) -> Definition:
+    return definition(linear("f").add(each(FunctorTask(function(("x", "y")), "t"), **options)))
+
+
+ALL, PART = "SUCCESS_ON_ALL_EVENTS_SUCCESS", "SUCCESS_FOR_PARTIAL_SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (governed(None), governed(Tries()), "retry 'r' is new"),
+        (governed(Tries()), governed(None), "retry 'r' is gone"),
+        (governed(Tries()), governed(Tries(version="2")), "retry 'r': version was 1.0, now 2"),
+        (governed(Tries()), governed(Tries(provides="v")), "retry 'r': it provided nothing, now v"),
+        (governed(Tries(requires="x")), governed(Tries(requires="z")), "retry 'r': on_failure took x (an input), now z"),
+        (governed(Tries()), governed(Undoing()), "retry 'r': it has a revert now"),
+        (
+            governed(ForEach([1], "r")), governed(ForEach([2], "r")), "retry 'r': its constants (inject) differ",
+        ),
+        (governed(None), governed(None, outcome=PART), f"unordered flow 'f' was no group, now a group ({PART})"),
+        (
+            governed(None, outcome=ALL), governed(None, outcome=PART, provides="p"),
+            f"unordered flow 'f' was a group ({ALL}), now a group ({PART}) that provides p",
+        ),
+        (decided(None), decided(yes), "before 'c' in 'f', nothing decided, now yes 1.0 behind 'a' (ALL)"),
+        (decided(yes), decided(None), "before 'c' in 'f', yes 1.0 behind 'a' (ALL) decided, now nothing"),
+        (decided(yes), decided(other), "now other 1.0 behind 'a' (ALL)"),
+        (decided(yes), decided(newer), "now yes 2.0 behind 'a' (ALL)"),
+        (decided(yes), decided(yes, "flow"), "now yes 1.0 behind 'a' (FLOW)"),
+        (decided(yes), decided(yes, None, other), "now yes 1.0 behind 'a' (ALL), other 1.0 behind 'b' (ALL)"),
+        (fan(), fan(over="more"), "task 't': the fan-out took items (an input), now more (an input)"),
+        (fan(), fan(into="y"), "task 't': element was x, now y"),
+        (fan(), fan(outcome=PART), f"task 't': outcome was {ALL}, now {PART}"),
+        (fan(), fan(on_empty="policy"), "task 't': on_empty was ok, now policy"),
+        (fan(), definition(linear("f").add(FunctorTask(function(("x", "y")), "t"))), "the fan-out took items"),
+        (one(), one(recovery={"SUCCESS": "RERUN"}), "its recovery map was the usual one, now SUCCESS: RERUN"),
+    ],
+)  # fmt: skip
+def test_what_governs_decides_and_fans_out_changes_it(old: Definition, new: Definition, line: str) -> None:
+    assert old.fingerprint != new.fingerprint
+    assert any(line in said for said in diff(old, new)), diff(old, new)
+    assert Definition.load(new.body) == new
+
+
+def test_how_a_task_is_run_does_not_change_it() -> None:
+    assert one(timeout=5, retry_policy={"max_attempts": 3}, executor="thread").body == one().body
+
+
+def test_a_decider_leaves_no_other_trace_in_the_differences() -> None:
+    assert diff(decided(None), decided(yes)) == ["before 'c' in 'f', nothing decided, now yes 1.0 behind 'a' (ALL)"]
+
+
+def test_retries_groups_deciders_and_fan_outs_have_a_golden_print() -> None:
+    group = unordered("g", outcome=PART, provides="all").add(*leaves("m"))
+    item = each(FunctorTask(function(("x",)), "e", provides="l"), "all", on_empty="policy")
+    flow = graph("f", Tries(requires="q")).add(group, item).link(group, item, decider=yes, decider_depth="atom")
+    assert definition(flow).body == (
+        b'{"format":1,"name":"f","flows":[["f","graph",null,0],["g","unordered",0,null,"SUCCESS_FOR_PARTIAL_SUCCESS",'
+        b'"all"]],"kinds":[["retry","1.0",0,[["q","q",false]],[],[],"RERUN","RERUN","not_needed",false,false,null,'
+        b'[[],[["q","q",false]],null,null,null,null]],["task","1.0",0,[],[],[],"RERUN","RERUN","undeclared",false,false,'
+        b'null],["task","1.0",0,[],[],[["l",null]],"RERUN","RERUN","undeclared",false,false,null,[[],[],'
+        b'["all","all",false],"x","SUCCESS_ON_ALL_EVENTS_SUCCESS","policy"]]],"atoms":[["r",0,0,[-1],[],null,[-1]],'
+        b'["m",1,1,[],[],null],["e",0,2,[],[],null,[4]]],"after":[[1],[3],[],[4],[2]],"contested":[],"gates":'
+        b'[[3,"group",1,1,2,[]],[4,"decider",0,2,3,[["flow",1,"yes","1.0","ATOM"]]]]}'
+    )
+
+
+def test_a_group_that_does_not_provide_what_is_asked_of_it_is_refused() -> None:
+    group = unordered("g", outcome=PART, provides="all").add(*leaves("m"))
+    body = definition(linear("f").add(group, FunctorTask(function(("all",)), "c"))).body
+    with pytest.raises(CorruptLog, match="provides no 'all'"):
+        Definition.load(body.replace(b'"all"]],"kinds"', b'"more"]],"kinds"'))

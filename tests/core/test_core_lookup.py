@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 from hypothesis import assume, event, given, settings
-from sagalog_flows import Branch, build, encode, function, nearest, needs, trees
+from sagalog_flows import Branch, Built, build, encode, function, nearest, needs, trees
 
 from sagalog.engine.core.compile import compile
 from sagalog.engine.core.graph import Argument, AtomSpec, Definition, Source
-from sagalog.engine.definition import Flow, FunctorTask, graph, linear, unordered
+from sagalog.engine.definition import AlwaysRevert, Flow, FunctorTask, each, graph, linear, unordered
 from sagalog.errors import AmbiguousDependency, CycleError, MissingArgument
 
 
@@ -35,6 +36,26 @@ def provider(flow: Flow, name: str = "c", argument: str = "x") -> str | None:
     return None if len(found) == 1 else definition.atoms[found[1].atom].name
 
 
+def behind_gates(definition: Definition) -> set[int]:
+    """The atoms that a decider may keep from running although something behind them runs."""
+    walk = [gate.node for gate in definition.gates if {d.depth for d in gate.deciders} != {"ALL"}]
+    seen = set(walk)
+    while walk:
+        more = [node for node in definition.after[walk.pop()] if node not in seen]
+        seen.update(more)
+        walk += more
+    return {node for node in seen if node < len(definition.atoms)}
+
+
+def fallbacks(built: Built, name: str, found: list[int], ignorable: set[int]) -> list[int]:
+    """What the one provider that was found would see itself, and so on, while it may be ignored."""
+    seen: list[int] = []
+    while len(found) == 1 and found[0] in ignorable:
+        found = nearest(built, name, found[0])
+        seen += found if len(found) == 1 else []
+    return seen
+
+
 @settings(max_examples=200, deadline=None)
 @given(trees())
 def test_an_argument_comes_from_the_one_provider_before_the_atom_that_leads_to_no_other(tree: Branch) -> None:
@@ -51,11 +72,15 @@ def test_an_argument_comes_from_the_one_provider_before_the_atom_that_leads_to_n
         assert any(len(providers) > 1 for providers in expected.values())
         return
     event("unambiguous")
+    ignorable = behind_gates(definition)
+    for place, name in asked:
+        expected[place, name] = [*expected[place, name], *fallbacks(built, name, expected[place, name], ignorable)]
     found = {
         (atom.index, argument.name): [source.atom for source in argument.sources[1:]]
         for atom in definition.atoms
         for argument in atom.execute
     }
+    event("with a fallback" if any(len(providers) > 1 for providers in found.values()) else "without fallbacks")
     assert found == expected
     missing = {name for (atom, name), providers in expected.items() if not providers}
     assert set(definition.requires) == missing & {n for leaf in built.leaves for n in leaf.requires} & set(needs(tree))
@@ -223,3 +248,153 @@ def test_the_meaning_at_the_end_passes_over_what_leads_to_another_provider() -> 
     first, second, third = gives("first", "x"), gives("second", "x"), gives("third", "x")
     flow = graph("f").add(second, third, first).link(first, second)  # `first` is the last in the definition
     assert compile(flow, encode).definition.results()["x"].atom == 1
+
+
+class Gives(AlwaysRevert):
+    """A retry that provides and takes what it is told."""
+
+
+def test_a_retry_looks_outside_its_flow() -> None:
+    flow = linear("f").add(
+        gives("early", "x"), linear("inner", Gives("r", requires=["x"])).add(gives("late", "x"), takes("c", "x"))
+    )
+    assert provider(flow, "r") == "early"
+    assert provider(flow) == "late"
+    (asked,) = spec(flow, "r").asked
+    assert asked.sources[1].atom == 0
+
+
+@pytest.mark.parametrize("make", [linear, unordered, graph])
+def test_what_a_retry_provides_is_seen_by_all_in_its_flow_and_from_behind(make: Any) -> None:
+    inner = make("inner", retry=Gives("r", provides="x")).add(takes("b", "x"), linear("deep").add(takes("d", "x")))
+    flow = linear("f").add(gives("early", "x"), inner, takes("c", "x"))
+    assert [provider(flow, name) for name in ("b", "d", "c")] == ["r", "r", "r"]
+
+
+@pytest.mark.parametrize("make", [linear, unordered, graph])
+def test_an_item_that_provides_the_same_as_the_retry_is_nearer_from_behind(make: Any) -> None:
+    inner = make("inner", retry=Gives("r", provides="x")).add(gives("m", "x"))
+    definition = compile(linear("f").add(inner, takes("c", "x")), encode).definition
+    assert definition.atoms[2].execute[0].sources[1:] == (Source("atom", 1, 0),)
+    assert definition.results()["x"].atom == 1
+
+
+def group(*items: Any, provides: str = "all") -> Any:
+    return unordered("g", outcome="SUCCESS_FOR_PARTIAL_SUCCESS", provides=provides).add(*items)
+
+
+def test_a_group_shows_the_results_of_its_members_under_its_own_name() -> None:
+    flow = linear("f").add(group(gives("a", "x"), gives("b", "y")), takes("c", "all", "x"))
+    found = {argument.name: argument.sources for argument in spec(flow, "c").execute}
+    assert found == {"all": (Source("input"), Source("group", 1)), "x": (Source("input"), Source("atom", 0, 0))}
+    definition = compile(flow, encode).definition
+    assert definition.provides == ("x", "y", "all")
+    assert definition.results()["all"] == Source("group", 1)
+
+
+def test_the_name_of_a_group_is_nearer_than_that_of_its_members() -> None:
+    flow = linear("f").add(group(gives("a", "x"), gives("b", "x"), provides="x"), takes("c", "x"))
+    assert spec(flow, "c").execute[0].sources[1] == Source("group", 1)
+    assert compile(flow, encode).definition.results() == {"x": Source("group", 1)}
+    later = linear("f").add(group(gives("a", "x"), provides="x"), gives("b", "x"), takes("c", "x"))
+    assert spec(later, "c").execute[0].sources[1] == Source("atom", 1, 0)
+
+
+def test_members_of_a_group_do_not_see_its_name() -> None:
+    flow = linear("f").add(gives("p", "all"), group(takes("c", "all")))
+    assert provider(flow, argument="all") == "p"
+
+
+def test_a_group_and_a_task_may_be_at_the_same_distance() -> None:
+    flow = linear("f").add(unordered("u").add(group(gives("a", "y"), provides="x"), gives("b", "x")), takes("c", "x"))
+    with pytest.raises(AmbiguousDependency, match=r"'c' needs 'x' .* which 'b' and group 'g' provide"):
+        compile(flow, encode)
+
+
+def decided(*items: Any, depth: str = "FLOW") -> Any:
+    """A graph of the items in a row, the first linked to the second with a decider."""
+    flow = graph("branch").add(*items).link(items[0], items[1], decider=lambda history: True, decider_depth=depth)
+    for one, other in itertools.pairwise(items[1:]):
+        flow.link(one, other)
+    return flow
+
+
+def test_behind_a_provider_that_may_be_ignored_stands_what_it_would_see_itself() -> None:
+    flow = linear("f").add(
+        gives("far", "x"), gives("near", "x"), decided(takes("if"), gives("a", "x"), gives("b", "x")), takes("c", "x")
+    )
+    definition = compile(flow, encode).definition
+    sources = definition.atoms[-1].execute[0].sources
+    assert [definition.atoms[source.atom].name for source in sources[1:]] == ["b", "a", "near"]
+    assert Definition.load(definition.body) == definition
+    assert definition.requires == ()
+
+
+def test_a_name_that_only_ignorable_tasks_provide_has_no_other_source() -> None:
+    flow = linear("f").add(decided(takes("if"), gives("a", "x")), takes("c", "x"))
+    assert spec(flow, "c").execute[0].sources == (Source("input"), Source("atom", 1, 0))
+
+
+def test_two_equally_near_providers_are_no_fallback() -> None:
+    pair = unordered("u").add(gives("one", "x"), gives("other", "x"))
+    flow = linear("f").add(pair, decided(takes("if"), gives("a", "x")), takes("c", "x"))
+    assert provider(flow) == "a"
+    assert len(spec(flow, "c").execute[0].sources) == 2
+
+
+def test_behind_a_group_that_may_be_ignored_stands_what_was_seen_before_it() -> None:
+    flow = linear("f").add(gives("p", "all"), decided(takes("if"), group(gives("a", "x"))), takes("c", "all"))
+    assert spec(flow, "c").execute[0].sources[1:] == (Source("group", 2), Source("atom", 0, 0))
+
+
+def test_a_retry_that_may_be_ignored_has_a_fallback_too() -> None:
+    inner = linear("inner", Gives("r", provides="x")).add(takes("b", "x"))
+    flow = linear("f").add(gives("p", "x"), decided(takes("if"), inner), takes("c", "x"))
+    definition = compile(flow, encode).definition
+    for name in ("b", "c"):
+        sources = spec(flow, name).execute[0].sources
+        assert [definition.atoms[source.atom].name for source in sources[1:]] == ["r", "p"]
+
+
+def test_a_fan_out_provides_like_any_other_and_finds_its_list() -> None:
+    fan = each(takes("one", "item", "more"), "urls", provides="pages")
+    flow = linear("f").add(gives("p", "urls", "more"), fan, takes("c", "pages"))
+    definition = compile(flow, encode).definition
+    over = definition.atoms[1].over
+    assert over == Argument("urls", "urls", False, (Source("input"), Source("atom", 0, 0)))
+    assert definition.atoms[1].execute[0].sources[1] == Source("atom", 0, 1)
+    assert definition.atoms[2].execute[0].sources[1] == Source("atom", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (
+            linear("f").add(gives("p", "y"), each(takes("one", "item"), "urls")),
+            "flow 'f': task 'one' needs 'urls'. Inputs: none; provided before it: 'y'. Give it",
+        ),
+        (
+            linear("f").add(gives("p", "y"), linear("g", Gives("r", requires=["x"], provides="z")).add(gives("m", "x"))),
+            "flow 'f': retry 'r' needs 'x'. Inputs: none; provided before it: 'y'; 'm' provides it, but is not before 'r'",
+        ),
+        (
+            linear("f").add(group(gives("a", "y")), takes("c", "w")),
+            "task 'c' needs 'w'. Inputs: none; provided before it: 'y', 'all'. Give it",
+        ),
+        (
+            linear("f").add(takes("c", "all"), group(gives("a", "y"))),
+            "task 'c' needs 'all'. Inputs: none; provided before it: none; 'g' provides it, but is not before 'c'",
+        ),
+    ],
+    ids=["list", "retry", "group before", "group behind"],
+)
+def test_a_missing_argument_says_what_was_visible_from_there(flow: Flow, said: str) -> None:
+    with pytest.raises(MissingArgument) as caught:
+        compile(flow, encode).definition.check_inputs(())
+    assert said in str(caught.value)
+
+
+def test_there_is_no_fallback_for_what_is_ignored_together_with_all_that_waits_for_it() -> None:
+    flow = linear("f").add(gives("p", "x"), decided(takes("if"), gives("a", "x"), depth="all"), takes("c", "x"))
+    assert provider(flow) == "a"
+    assert len(spec(flow, "c").execute[0].sources) == 2

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from sagalog.engine.definition import Flow, FunctorTask, Task, graph, linear, unordered
+from sagalog.engine.definition import (
+    Flow,
+    FunctorTask,
+    OutcomePolicy,
+    ParameterizedForEach,
+    Task,
+    Times,
+    graph,
+    linear,
+    unordered,
+)
 from sagalog.errors import CycleError, FlowError, UnknownSource
 
 
@@ -48,10 +58,53 @@ def test_what_is_no_item_is_refused(make: Any) -> None:
 
 
 @PATTERNS
-def test_retry_controllers_are_not_there_yet(make: Any) -> None:
-    make("f", retry=None)
-    with pytest.raises(FlowError, match="retry must be None"):
-        make("f", retry=object())
+def test_a_flow_may_have_a_retry(make: Any) -> None:
+    retry = Times(3, "again", provides="n")
+    flow = make("f", retry=retry).add(FunctorTask(lambda n, m: 0, "t"))
+    assert flow.retry is retry
+    assert make("f").retry is None
+    assert (list(flow.requires), list(flow.provides)) == (["m"], ["n"])
+    assert len(flow) == 1
+    assert make("g", retry).retry is retry
+
+
+@PATTERNS
+def test_what_a_retry_requires_the_flow_requires_even_if_an_item_provides_it(make: Any) -> None:
+    flow = make("f", retry=ParameterizedForEach("each", provides="value", rebind={"values": "ips"}))
+    flow.add(gives("ips"), FunctorTask(lambda value: 0, "t"))
+    assert list(flow.requires) == ["ips"]
+    assert list(flow.provides) == ["value", "ips"]
+
+
+def test_a_retry_without_a_name_is_named_after_its_flow() -> None:
+    assert linear("f", Times(2)).retry.name == "f_retry"  # type: ignore[union-attr]  # it has one
+    assert linear("f", Times(2, "mine")).retry.name == "mine"  # type: ignore[union-attr]  # it has one
+    shared = Times(2)
+    assert linear("f", shared).retry is linear("g", shared).retry
+    assert shared.name == "f_retry"
+
+
+@PATTERNS
+def test_what_is_no_retry_is_refused(make: Any) -> None:
+    with pytest.raises(FlowError, match=r"flow 'f': retry must be a Retry \(an instance: Times\(5\)\); found 5"):
+        make("f", retry=5)
+    with pytest.raises(FlowError, match="retry must be a Retry"):
+        make("f", retry=Times)
+    with pytest.raises(FlowError, match="retry 'r' is no item; give it to a flow"):
+        make("f").add(Times(2, "r"))
+
+
+def test_an_unordered_flow_with_an_outcome_is_a_group() -> None:
+    group = unordered("g", outcome="SUCCESS_FOR_PARTIAL_SUCCESS", provides="all").add(gives("x"))
+    assert group.outcome is OutcomePolicy.SUCCESS_FOR_PARTIAL_SUCCESS
+    assert list(group.provides) == ["x", "all"]
+    assert unordered("g").outcome is None
+    with pytest.raises(FlowError, match="unordered flow 'g': provides='all' names the results of a group"):
+        unordered("g", provides="all")
+    with pytest.raises(FlowError, match=r"unordered flow 'g'.*SUCCESS_ON_ALL_EVENTS_SUCCESS.*found 'MAYBE'"):
+        unordered("g", outcome="MAYBE")
+    with pytest.raises(FlowError, match="provides of unordered flow 'g'"):
+        unordered("g", outcome="SUCCESS_FOR_PARTIAL_SUCCESS", provides="")
 
 
 @PATTERNS
@@ -123,8 +176,8 @@ def test_what_is_not_in_the_graph_cannot_be_linked() -> None:
         flow.link(nothing, takes_x)
     with pytest.raises(UnknownSource, match="has no item 'p'"):
         flow.link(gives("x"), nothing)
-    with pytest.raises(FlowError, match="deciders are not there yet"):
-        flow.link(nothing, nothing, decider=lambda history: True)  # type: ignore[arg-type]  # not there yet
+    with pytest.raises(UnknownSource, match="has no item 'q'"):
+        flow.link(gives("x", name="q"), nothing, decider=lambda history: True)
 
 
 def test_a_cycle_by_hand_is_refused_when_it_is_added_and_names_its_path() -> None:
@@ -160,3 +213,50 @@ def test_two_that_need_what_the_other_changes_are_a_cycle() -> None:
 def test_a_flow_needs_a_name(name: Any) -> None:
     with pytest.raises(FlowError, match="the name of a flow"):
         linear(name)
+
+
+def names(flow: Flow) -> list[str]:
+    return [item.name for item, _ in flow.iter_nodes()]
+
+
+def links(flow: Flow) -> list[tuple[str, str, Any, tuple[str, ...]]]:
+    return [(u.name, v.name, about["decider"], about["reasons"]) for u, v, about in flow.iter_links()]
+
+
+def test_nodes_and_links_of_a_flow() -> None:
+    def yes(history: Any) -> bool:
+        return True
+
+    a, b, c = gives("x", name="a"), FunctorTask(takes_x, "b"), FunctorTask(nothing, "c")
+    assert (names(linear("f").add(c, b, a)), links(linear("f").add(c, b, a))) == (
+        ["c", "b", "a"],
+        [("c", "b", None, ()), ("b", "a", None, ())],
+    )
+    assert (names(unordered("f").add(c, b)), links(unordered("f").add(c, b))) == (["c", "b"], [])
+    flow = graph("f").add(c, b, a).link(a, c, decider=yes)
+    assert names(flow) == ["c", "b", "a"]
+    assert links(flow) == [("a", "c", yes, ()), ("a", "b", None, ("x",))]
+
+
+def test_a_target_leaves_only_what_leads_to_it() -> None:
+    a, b, c, d = gives("x", name="a"), FunctorTask(takes_x, "b", provides="y"), FunctorTask(lambda y: 0, "c"), gives("w")
+    flow = graph("f").add(c, b, d, a).set_target(b)
+    assert (names(flow), links(flow)) == (["b", "a"], [("a", "b", None, ("x",))])
+    assert flow.members().links == [[], [0]]
+    assert (list(flow.requires), list(flow.provides), len(flow)) == ([], ["y", "x"], 4)
+    outer = graph("outer").add(flow, FunctorTask(lambda w: 0, "takes_w"))
+    assert list(outer.requires) == ["w"]
+    flow.reset_target()
+    assert len(names(flow)) == 4
+    assert not outer.requires
+    with pytest.raises(UnknownSource, match="has no item 'strange'"):
+        flow.set_target(gives("z", name="strange"))
+
+
+def test_a_target_may_be_a_flow_or_a_function_and_grows_with_what_leads_to_it() -> None:
+    inner = linear("inner").add(FunctorTask(lambda y: 0, "in"))
+    flow = graph("f").add(nothing, inner).set_target(nothing)
+    assert names(flow) == ["nothing"]
+    flow.set_target(inner).add(FunctorTask(takes_x, "p", provides="y"))
+    assert names(flow) == ["inner", "p"]
+    assert list(flow.requires) == ["x"]

@@ -61,7 +61,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"compensation": "maybe"}, "compensation must be one of 'revert', 'not_needed', 'irreversible', 'undeclared'"),
     ({"recovery": "PROBE"}, "recovery is PROBE but it has no probe"),
     ({"recovery": "rerun"}, "recovery must be one of 'RERUN', 'SKIP', 'PROBE', 'ASK'; found 'rerun'"),
-    ({"recovery": {"ACTIVE": "RERUN"}}, "recovery must be one of"),
+    ({"recovery": {"ACTIVE": "rerun"}}, "recovery for ACTIVE must be one of 'RERUN', 'SKIP', 'PROBE', 'ASK'"),
+    ({"recovery": {"SUCCESS": "ASK"}}, "recovery for SUCCESS must be one of 'RERUN', 'SKIP'; found 'ASK'"),
+    ({"recovery": {"FAILURE": Recovery.PROBE}}, "recovery for FAILURE must be one of 'RERUN', 'SKIP'"),
+    ({"recovery": {"READY": None}}, "recovery for READY must be one of 'RERUN', 'SKIP'; found None"),
+    ({"recovery": {"RUNNING": "RERUN"}}, "recovery has 'RUNNING'; a map may have ACTIVE, FAILURE, READY, SUCCESS"),
+    ({"recovery": {"ACTIVE": "PROBE"}}, "recovery is PROBE but it has no probe"),
+    ({"transactional": True, "execute": with_conn, "recovery": {"ACTIVE": "ASK"}}, "is never unknown"),
     ({"revert_recovery": "SKIP"}, "revert_recovery cannot be SKIP"),
     ({"revert": undo, "probe": step, "revert_recovery": "PROBE"}, "it has no probe_revert"),
     ({"transactional": True}, "is transactional but its execute does not take 'conn'"),
@@ -88,6 +94,29 @@ def test_declarations_that_contradict_each_other_are_refused_when_the_task_is_us
 def test_declarations_are_kept() -> None:
     found = declared(revert=undo, revertible_for=timedelta(seconds=1.5), recovery=Recovery.ASK, revert_recovery="ASK")
     assert (found.recovery, found.revert_recovery, found.revertible_for) == ("ASK", "ASK", 1_500_000)
+
+
+@pytest.mark.parametrize(
+    ("recovery", "active", "others"),
+    [
+        ({}, "RERUN", ()),
+        ({"ACTIVE": "ASK"}, "ASK", ()),
+        ({"READY": "RERUN", "FAILURE": "RERUN", "SUCCESS": "SKIP"}, "RERUN", ()),
+        ({"SUCCESS": "RERUN", "READY": "SKIP"}, "RERUN", (("READY", "SKIP"), ("SUCCESS", "RERUN"))),
+        ({"FAILURE": Recovery.SKIP, "ACTIVE": Recovery.SKIP}, "SKIP", (("FAILURE", "SKIP"),)),
+        ("ASK", "ASK", ()),
+    ],
+)
+def test_recovery_may_be_a_map(recovery: Any, active: str, others: Any) -> None:
+    found = declared(recovery=recovery)
+    assert (found.recovery, found.recoveries) == (active, others)
+    kept = declared(recovery=recovery, revert=undo, revertible_for=timedelta(1))
+    assert (kept.recovery, kept.recoveries) == (active, others)
+
+
+def test_a_transactional_task_may_say_what_becomes_of_it_in_a_recovered_run() -> None:
+    made = FunctorTask(with_conn, "t", transactional=True, recovery={"SUCCESS": "RERUN"})
+    assert declarations_of(made).recoveries == (("SUCCESS", "RERUN"),)
 
 
 def test_a_class_declares_for_its_tasks_and_a_task_for_itself() -> None:

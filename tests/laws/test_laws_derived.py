@@ -27,6 +27,7 @@ GARBLE = (
     "INSERT INTO sagalog.run (run_id, flow, state, version, created_at, updated_at) "
     "VALUES (gen_random_uuid(), 'nobody''s', 'SUCCESS', 3, now(), now())",
     "INSERT INTO sagalog.claim VALUES ('run', 'nobody''s', gen_random_uuid())",
+    "INSERT INTO sagalog.timer VALUES (gen_random_uuid(), 3, 1)",
     "INSERT INTO sagalog.stream (stream_id, version, epoch, head, namespace) "
     "VALUES (gen_random_uuid(), 0, 1, '', 'default')",
 )
@@ -34,7 +35,7 @@ GARBLE = (
 
 def derived(url: str) -> dict[str, list[dict[str, Any]]]:
     """What the derived tables hold, but for epochs, owners and leases, which a rebuild makes void."""
-    columns = {"stream": "stream_id, version, head, namespace", "claim": "*", "run": "*", "checkpoint": "*"}
+    columns = {"stream": "stream_id, version, head, namespace", "claim": "*", "timer": "*", "run": "*", "checkpoint": "*"}
     with psycopg.connect(url, row_factory=dict_row) as conn:
         return {
             table: conn.execute(f"SELECT {of} FROM sagalog.{table} ORDER BY 1, 2".encode()).fetchall()

@@ -82,7 +82,7 @@ def test_an_outcome_with_an_open_transaction_travels_alone() -> None:
     """Were it rolled back, the outcome of a sibling in the same commit would be lost with it."""
     mail: list[Any] = []
     mailbox = SimpleNamespace(has=lambda run: bool(mail), take=lambda run: [mail.pop() for _ in mail[:]])
-    flight = Flight(SimpleNamespace(mailbox=mailbox), SimpleNamespace(id=uuid4()))  # type: ignore[arg-type]
+    flight = Flight(SimpleNamespace(mailbox=mailbox), SimpleNamespace(id=uuid4(), reports=(), told=list))  # type: ignore[arg-type]
     calls = [Call("execute", atom, 1, 1) for atom in range(5)]
     done = [Succeeded(call, b"null") for call in calls]
     opened = [Open(call, object(), str(call.atom)) for call in calls]  # type: ignore[arg-type]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sagalog_play import Play
 
+from sagalog.engine.core.counters import initial
 from sagalog.engine.core.decide import Aborted, Recover, Resume, Revert, Suspend
 from sagalog.engine.core.evolve import evolve, fold
-from sagalog.engine.core.state import State, initial
+from sagalog.engine.core.state import State
 from sagalog.engine.definition import FunctorTask, Recovery, linear, unordered
 from sagalog.errors import CorruptLog
 

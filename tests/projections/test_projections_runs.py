@@ -51,6 +51,24 @@ FAILED: Happening = ("run.failure", {"cause": "revert_failure", "atoms": [0]}, N
 REVERTED: Happening = ("run.reverted", {}, None)
 
 
+WAITING: Happening = ("run.waiting", {}, None)
+RETRY_BROKEN: Happening = ("retry.failure", {"atom": 1, "execution": 1, "attempt": 1}, BROKEN[2])
+RETRY_STUCK: Happening = ("retry.revert_failure", {"atom": 1, "execution": 1, "attempt": 1}, STUCK[2])
+RETRYING: Happening = ("retry.retrying", {"atom": 1, "execution": 1, "attempt": 1}, None)
+GIVEN_UP: Happening = ("task.failure", {"atom": 2, "execution": 1, "attempt": 2, "given_up": True}, None)
+RECOVERED: Happening = ("run.recovered", {"atoms": [0], "fans": []}, None)
+RESET: Happening = ("run.pending", {}, None)
+
+
+def consulted(decision: str, done: str) -> Happening:
+    facts = {"atom": 1, "execution": 1, "failed": 0, "tries": 1, "through": 3, "decision": decision, "done": done}
+    return ("retry.consulted", facts, None)
+
+
+def settled(ok: bool) -> Happening:
+    return ("group.settled", {"flow": 1, "ok": ok, "successes": 1, "errors": 1}, None)
+
+
 @pytest.fixture
 def session(migrated: str) -> Iterator[Session]:
     with Session(migrated, Settings.load({})) as opened:
@@ -113,6 +131,64 @@ def test_a_row_says_where_its_run_stands_and_which_records_say_why(
     assert (row["reason_version"], row["failure_version"], row["revert_failure_version"]) == (reason, failure, stuck)
     assert row["started_at"] == (None if len(happenings) == 1 else AT + 2)
     assert (row["flow"], row["definition"], row["key"], row["created_at"]) == ("order", "abc", "k", AT + 1)
+
+
+@pytest.mark.parametrize(
+    ("happenings", "state", "failure", "stuck"),
+    [
+        ([WAITING], "WAITING", None, None),
+        ([WAITING, RUNNING, DONE, SUCCESS], "SUCCESS", None, None),
+        ([RETRY_BROKEN], "RUNNING", 3, None),
+        ([RETRY_BROKEN, REVERTING, RETRY_STUCK, FAILED], "FAILURE", 3, 5),
+        ([BROKEN, REVERTING, STUCK, WAITING], "WAITING", 3, 5),
+        ([BROKEN, consulted("RETRY", "retry")], "RUNNING", None, None),
+        ([BROKEN, consulted("RETRY", "retry"), BROKEN], "RUNNING", 5, None),
+        ([BROKEN, consulted("RETRY", "retry"), BROKEN, RETRYING], "RUNNING", None, None),
+        ([BROKEN, consulted("RETRY", "retry"), GIVEN_UP], "RUNNING", None, None),
+        ([BROKEN, consulted("RETRY", "retry"), RETRYING, BROKEN, consulted("REVERT", "revert")], "RUNNING", 6, None),
+        ([BROKEN, consulted("RETRY", "retry"), RETRYING, DONE, SUCCESS], "SUCCESS", None, None),
+        ([BROKEN, consulted("RETRY", "overruled"), REVERTING, REVERTED], "REVERTED", 3, None),
+        ([BROKEN, consulted("REVERT", "deferred")], "RUNNING", 3, None),
+        ([BROKEN, consulted("REVERT_ALL", "revert_all"), REVERTING], "REVERTING", 3, None),
+        ([BROKEN, settled(True), BROKEN], "RUNNING", 5, None),
+        ([BROKEN, settled(False)], "RUNNING", 3, None),
+        ([BROKEN, REVERTING, REVERTED, RECOVERED], "RUNNING", None, None),
+        ([BROKEN, REVERTING, STUCK, FAILED, RECOVERED], "RUNNING", None, None),
+        ([BROKEN, REVERTING, STUCK, FAILED, RESET], "PENDING", None, None),
+        ([("decider.answered", {"gate": 7, "raised": True}, BROKEN[2])], "RUNNING", 3, None),
+        ([("decider.answered", {"gate": 7, "answers": [[0, False]], "depth": "ALL"}, None)], "RUNNING", None, None),
+        ([("retry.consulted", {"atom": 1, "done": "raised"}, BROKEN[2])], "RUNNING", 3, None),
+        ([BROKEN, ("retry.consulted", {"atom": 1, "done": "raised"}, BROKEN[2])], "RUNNING", 3, None),
+    ],
+)
+def test_a_failure_is_shown_until_it_is_dealt_with(
+    happenings: list[Happening], state: str, failure: int | None, stuck: int | None
+) -> None:
+    row = folded(CREATED, RUNNING, *happenings)
+
+    assert (row["state"], row["failure_version"], row["revert_failure_version"]) == (state, failure, stuck)
+    assert (row["version"], row["updated_at"]) == (len(happenings) + 2, AT + len(happenings) + 2)
+
+
+@pytest.mark.parametrize(("happening", "started"), [(RECOVERED, AT + 2), (RESET, None)])
+def test_a_run_that_begins_anew_has_neither_reason_nor_end(happening: Happening, started: int | None) -> None:
+    before = folded(CREATED, RUNNING, DONE, SUCCESS, ASKED, REVERTED)
+    row = folded(CREATED, RUNNING, DONE, SUCCESS, ASKED, REVERTED, happening)
+
+    assert (before["reason_version"], before["finished_at"]) == (5, AT + 6)
+    assert (row["reason_version"], row["finished_at"], row["started_at"]) == (None, None, started)
+
+
+def test_a_run_that_a_retry_has_saved_is_listed_without_a_failure(session: Session) -> None:
+    head = write(session, CREATED, RUNNING, BROKEN)
+    (row,) = listed(session)
+    assert row.failure is not None and row.failure.check(ValueError)
+    write(session, consulted("RETRY", "retry"), WAITING, head=head)
+    (row,) = listed(session)
+    assert (row.state, row.failure, row.version, row.updated_at) == (RunState.WAITING, None, 5, at(5))
+    write(session, RUNNING, RETRYING, DONE, SUCCESS, head=head)
+    (row,) = listed(session)
+    assert (row.state, row.failure, row.failure_version) == (RunState.SUCCESS, None, None)
 
 
 def test_a_stream_that_is_no_run_has_no_row() -> None:

@@ -1,4 +1,4 @@
-"""The README's example is what it says: run by a new process, as a reader would."""
+"""The README's examples are what it says: each run by a new process, as a reader would."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_example_prints_what_the_readme_says(throwaway_home: Path, tmp_path: Path) -> None:
-    text = README.read_text()
-    program = text.split("```python\n", 1)[1].split("```", 1)[0]
-    said = text.split("```", 3)[2].split("\n\n")[1]
+@pytest.mark.parametrize(("number", "lines"), [(0, 5), (1, 2)])
+def test_the_example_prints_what_the_readme_says(throwaway_home: Path, tmp_path: Path, number: int, lines: int) -> None:
+    program, after = README.read_text().split("```python\n")[1 + number].split("```", 1)
+    said = after.split("\n\n")[1]
     (tmp_path / "example.py").write_text(program)
     environment = {**os.environ, "SAGALOG_HOME": str(throwaway_home)}
     done = subprocess.run(
@@ -21,8 +23,8 @@ def test_the_example_prints_what_the_readme_says(throwaway_home: Path, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    assert len(printed) == 5
-    assert [f"`{line}`" in said for line in printed] == [True] * 5, (printed, said)
+    assert len(printed) == lines
+    assert [f"`{line}`" in said for line in printed] == [True] * lines, (printed, said)
 
 
 def test_the_readme_is_short() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sagalog_conformance import LogConformance
+from sagalog_conformance_timers import TimerConformance
 from sagalog_logkit import StoredLog, settings
 
 from sagalog.store.io import Operation
@@ -38,14 +39,14 @@ def used(server_on: Server) -> Iterator[str]:
     server_on.drop(url)
 
 
-class TestBlocking(LogConformance):
+class TestBlocking(LogConformance, TimerConformance):
     @pytest.fixture
     def log(self, used: str) -> Iterator[StoredLog]:
         with Session(used, settings()) as session:
             yield StoredLog(session)
 
 
-class TestAsync(LogConformance):
+class TestAsync(LogConformance, TimerConformance):
     @pytest.fixture
     def log(self, used: str) -> Iterator[StoredLog]:
         session = _Blocked(used)

@@ -19,7 +19,7 @@ from sagalog_testkit import Server
 
 REFUSED = psycopg.errors.InsufficientPrivilege
 TRUTH = ("record", "definition", "inbox")
-DERIVED = ("stream", "claim", "worker", "migration")
+DERIVED = ("stream", "claim", "worker", "timer", "migration")
 
 
 @pytest.fixture(scope="module")

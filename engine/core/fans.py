@@ -1,0 +1,103 @@
+"""Fan-outs, folded: one atom whose elements are known only at run time; each has a slot of its own behind all others."""
+
+from __future__ import annotations
+
+from heapq import heappop
+
+from .counters import enqueue, tidy
+from .moves import Facts
+from .region import Fan, policy_of
+from .state import PENDING, State
+from .states import RAN
+from .undo import Undo
+
+
+def opened(state: State, facts: Facts) -> None:
+    """Its list was read: `count` elements, none of them started."""
+    atom, count = facts["atom"], facts["count"]
+    state.opening.pop(atom, None)
+    state.spread[atom] = None
+    state.fans[atom] = Fan(len(state.task), count)
+    state.task += [PENDING] * count
+    state.execution += [0] * count
+    state.attempt += [0] * count
+    state.result += [0] * count
+    state.owners += [atom] * count
+    if count:
+        enqueue(state, atom)
+        tidy(state)
+    else:
+        state.full[atom] = None
+
+
+def started(state: State, slot: int) -> None:
+    """An element is started afresh."""
+    fan = state.fans[state.atom_of(slot)]
+    instance = slot - fan.base
+    if fan.redo and fan.redo[0] == instance:
+        heappop(fan.redo)
+    else:
+        fan.next = max(fan.next, instance + 1)
+    fan.live += 1
+
+
+def settled_one(state: State, slot: int, ok: bool) -> None:
+    """An element succeeded or failed. Where that decides the whole, no more of them is started."""
+    atom = state.atom_of(slot)
+    fan = state.fans[atom]
+    fan.live -= 1
+    if ok:
+        fan.ok += 1
+    else:
+        fan.errors += 1
+        if policy_of(state.definition.atoms[atom].outcome).lost(fan.errors):
+            fan.next, fan.redo = fan.count, []
+    complete(state, atom)
+    tidy(state)
+
+
+def complete(state: State, atom: int) -> None:
+    """Note whether a fan-out awaits its verdict: nothing of it is under way or may be started."""
+    fan = state.fans[atom]
+    if not fan.live and not fan.more:
+        state.full[atom] = None
+
+
+def turned(state: State, atom: int, undo: Undo | None) -> None:
+    """The fan-out is being reverted: those of its elements that ran, the last first."""
+    fan = state.fans[atom]
+    fan.back = fan.count
+    fan.left = sum(1 for slot in range(fan.base, fan.base + fan.count) if state.task[slot] in RAN)
+    if undo is not None:
+        undo.fans[atom] = None
+
+
+def back_at(state: State, slot: int) -> None:
+    """An element is being reverted."""
+    fan = state.fans[state.atom_of(slot)]
+    fan.back = min(fan.back, slot - fan.base)
+
+
+def back_one(state: State, slot: int) -> None:
+    """An element was reverted."""
+    state.fans[state.atom_of(slot)].left -= 1
+
+
+def left_so(state: State, atom: int) -> None:
+    """The fan-out is done with: whatever of it nobody knows the outcome of stays unknown, and nobody is asked."""
+    fan = state.fans[atom]
+    for slot in range(fan.base, fan.base + fan.count):
+        state.unknown.pop(slot, None)
+
+
+def again(state: State, atom: int) -> None:
+    """A fan-out that failed goes on: what failed of it, or was never started, is started; what succeeded stays."""
+    fan = state.fans[atom]
+    fan.errors, fan.redo, fan.next = 0, [], fan.count
+    for instance in range(fan.count):
+        slot = fan.base + instance
+        if slot in state.failures or state.task[slot] is PENDING:
+            state.task[slot] = PENDING
+            state.failures.pop(slot, None)
+            state.result[slot] = 0
+            fan.redo.append(instance)

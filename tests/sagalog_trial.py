@@ -1,0 +1,213 @@
+"""A run tried by choices: what is under way succeeds or fails, retries answer, timers go off, processes die, persons act.
+
+It does what the drive does, turn by turn, without a log. Whoever chooses (hypothesis, or seeded random numbers) finds a
+fault as an AssertionError or CorruptLog, with all that was recorded in `records`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sagalog_mixed import Choose, pick
+from sagalog_play import Play
+from sagalog_watch import Watch
+
+from sagalog.codec.values import encode
+from sagalog.engine.core.decide import (
+    DECIDE,
+    EXECUTE,
+    EXPAND,
+    ON_FAILURE,
+    PROBE,
+    PROBE_REVERT,
+    Amend,
+    Call,
+    Consulted,
+    Decided,
+    Expanded,
+    Failed,
+    Fired,
+    Input,
+    Probed,
+    Progressed,
+    Recover,
+    Reset,
+    Restore,
+    Resume,
+    RetryRevert,
+    Revert,
+    SkipRevert,
+    Succeeded,
+    Suspend,
+    may_revert,
+    may_suspend,
+)
+from sagalog.engine.core.evolve import evolve
+from sagalog.engine.core.going import may_reset, may_restore, may_resume
+from sagalog.engine.core.operator import amends, settles
+from sagalog.engine.core.records import Draft
+from sagalog.engine.core.state import State
+from sagalog.engine.core.states import RunState, TaskState
+
+WAITS = (RunState.RUNNING, RunState.WAITING)
+OVER = (RunState.SUCCESS, RunState.REVERTED, RunState.REVERTED_PARTLY)
+TURNS = 60
+"""After so many turns nothing bad happens any more, and the run must come to its end in as many again per atom."""
+
+
+class Trial(Play):
+    """One run. `shadow`: the state folded from the records alone, laid down and taken up now and then."""
+
+    def __init__(self, flow: Any, choose: Choose, turns: int = TURNS) -> None:
+        self.choose = choose
+        self.turns = turns
+        self.turn = 0
+        self.inputs: list[Input] = []
+        self.watch: Watch | None = None
+        created = {"defer_reverts": choose(3) > 0, "never_resolve": choose(8) == 7}
+        if choose(8) == 7:
+            created["timeout"] = 1
+        super().__init__(flow, 1 + choose(5), **created)
+        self.watch = Watch(self.definition)
+        self.shadow = self.refold()
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing bad happens any more."""
+        return self.turn >= self.turns
+
+    def often(self, one_in: int) -> bool:
+        """Once in so many times, as long as bad things happen."""
+        return not self.calm and self.choose(one_in) == one_in - 1
+
+    def fold(self, draft: Draft) -> None:
+        if self.watch is not None:
+            self.watch.before(self.state, draft)
+        super().fold(draft)
+        if self.watch is not None:
+            self.watch.after(self.state, draft)
+            evolve(self.shadow, self.state.version, draft.type, json.loads(json.dumps(draft.facts)))
+
+    def play(self) -> None:
+        """To the end. AssertionError, CorruptLog: something does not hold."""
+        self.drive(Resume())
+        while not self.over():
+            self.drive(Recover(), *self.wishes())
+
+    def over(self) -> bool:
+        """Whether the run is over, and nobody wants anything of it any more."""
+        return self.state.run in OVER and not self.often(3)
+
+    def drive(self, *first: Input) -> None:
+        """Until the run rests, or its process dies."""
+        self.calls.clear()
+        arrived: list[Input] = list(first)
+        while True:
+            self.turn += 1
+            assert self.turn < self.turns + 60 * (len(self.definition.atoms) + 2), "it does not come to an end"
+            self.inputs += arrived
+            self.take(*arrived)
+            timers = list(self.state.timers) if self.state.run in WAITS else []
+            if timers and not self.choose(4):
+                self.take(Fired(pick(self.choose, timers)))
+            self.go()
+            self.looked_at()
+            if not self.calls and not self.state.running and not self.state.reverting:
+                if self.state.run not in WAITS:
+                    return
+                assert self.state.timers, f"there is nothing to do, and it is {self.state.run}"
+                arrived = [Fired(pick(self.choose, list(self.state.timers)))]
+            else:
+                assert self.calls, "something is under way that nobody was told to do"
+                arrived = self.arrivals()
+            if self.often(12):
+                self.calls.clear()
+                self.state = self.refold()
+                return
+
+    def looked_at(self) -> None:
+        """What must hold between two turns."""
+        assert self.watch is not None
+        self.watch.between(self.state, self.capacity)
+        if not self.choose(4):
+            assert self.shadow == self.state, "a fresh fold is not the live state"
+            self.shadow = State.load(self.definition, json.loads(json.dumps(self.shadow.dump())))
+            assert self.shadow == self.state, "what was laid down is not what was taken up"
+
+    # --- what comes of what is under way ------------------------------------------------------------------------------
+
+    def arrivals(self) -> list[Input]:
+        """One or a few of the calls under way end; now and then a person has something to say."""
+        found: list[Input] = []
+        while self.calls and (not found or self.choose(3) == 2):
+            found += self.outcome(self.calls.pop(self.choose(len(self.calls))))
+        if self.often(25) and may_suspend(self.state):
+            found.insert(self.choose(len(found) + 1), Suspend({}, None))
+        if self.often(40) and may_revert(self.state):
+            found.insert(self.choose(len(found) + 1), Revert({}, None))
+        if self.often(15):
+            found += [wish for wish in self.wishes() if type(wish) not in (Resume, Suspend)]
+        return found
+
+    def outcome(self, call: Call) -> list[Input]:
+        kind = call.kind
+        if kind in (PROBE, PROBE_REVERT):
+            answer = "happened" if self.calm else pick(self.choose, ("happened", "did_not_happen", "dont_know"))
+            return [Probed(call, answer, encode(1) if answer == "happened" else None)]
+        if self.often(3 if kind == EXECUTE else 10):
+            due = self.choose(100) if kind == EXECUTE and self.often(3) else None
+            return [Failed(call, ("ValueError",), b"{}", due, at_once=due is not None and self.often(4))]
+        if kind == ON_FAILURE:
+            calm = ("REVERT", "REVERT_ALL")
+            return [Consulted(call, pick(self.choose, calm if self.calm else ("RETRY", "RETRY", *calm)))]
+        if kind == DECIDE:
+            deciders = self.definition.gate_at[call.atom].deciders
+            votes = [(place, self.choose(2) > 0) for place in range(len(deciders)) if self.choose(4)]
+            return [Decided(call, tuple(votes))]
+        if kind == EXPAND:
+            counts = [1 + self.choose(2) for _ in range(self.choose(3))]
+            return [Expanded(call, tuple((count, b"[]") for count in counts))]
+        told: list[Input] = [Progressed(call, 0.5, None)] if kind == EXECUTE and self.often(10) else []
+        return [*told, Succeeded(call, encode(1))]
+
+    # --- what persons want --------------------------------------------------------------------------------------------
+
+    def wishes(self) -> list[Input]:
+        """What is done with a run that nobody has in hand: gone on with, or something that a person may want of it."""
+        state = self.state
+        if self.calm:
+            return self.calm_wishes()
+        kind = self.choose(8)
+        some = [*range(state.atoms), *(fan.base + i for fan in state.fans.values() for i in range(fan.count))]
+        if kind == 0 and may_revert(state):
+            return [Revert({}, None), Resume()]
+        if kind == 1 and may_suspend(state):
+            return [Suspend({}, None)]
+        if kind in (2, 3):
+            said = [(slot, to) for slot in some for to in TaskState if amends(state, slot, to) is None]
+            return [self.amended(*pick(self.choose, said)), Resume()] if said else [Resume()]
+        if kind in (4, 5) and may_restore(state) is None:
+            since = self.choose(state.atoms) if state.atoms and not self.choose(3) else None
+            return [Restore(since, {}, None), Resume()]
+        if kind == 6 and may_reset(state) and not self.choose(2):
+            return [Reset({}, None), Resume()]
+        if kind == 7 and (stuck := [slot for slot in some if settles(state, slot) is None]):
+            slot, make = pick(self.choose, stuck), pick(self.choose, (RetryRevert, SkipRevert))
+            return [make(state.atom_of(slot), state.instance(slot), {}, None), Resume()]
+        return [Resume()]
+
+    def amended(self, slot: int, to: TaskState) -> Input:
+        value = None if to is TaskState.PENDING else encode(1)
+        return Amend(self.state.atom_of(slot), self.state.instance(slot), str(to), value, {}, None)
+
+    def calm_wishes(self) -> list[Input]:
+        """A person sees to it that the run ends."""
+        state = self.state
+        stuck = [slot for slot in (*state.stuck, *state.lost) if settles(state, slot) is None]
+        if stuck:
+            return [SkipRevert(state.atom_of(stuck[0]), state.instance(stuck[0]), {}, None), Resume()]
+        if state.run is RunState.FAILURE and may_revert(state):
+            return [Revert({}, None), Resume()]
+        assert may_resume(state) or state.run is RunState.PENDING, f"nobody can go on with it: {state.run} {state.cause}"
+        return [Resume()]
