@@ -11,6 +11,7 @@ from ..engine.core.groups import has_given
 from ..engine.core.specs import FlowSpec, Source
 from ..engine.core.states import TaskState
 from ..engine.runtime.arguments import NAMED, group_failed, members_of
+from ..engine.runtime.views import decides
 from ..errors import Failure
 from .seen import Seen
 
@@ -58,17 +59,24 @@ def came_to(seen: Seen, slot: int) -> Any:
 
 
 def failures_of(seen: Seen) -> list[dict[str, Any]]:
-    """Of the atoms that failed, then of the reverts that did, each oldest first."""
+    """Of the atoms that failed, then of what was to decide about it and could not, then of reverts, each oldest first."""
     state = seen.state
-    return [failure_of(seen, version, slot) for slot, version in (*state.failures.items(), *state.stuck.items())]
+    forward, back = (
+        [failure_of(seen, version, slot) for slot, version in kept.items()] for kept in (state.failures, state.stuck)
+    )
+    raised = [{**_told(seen, version), "atom": decides(state, node)} for node, version in state.halted.items()]
+    return [*forward, *raised, *back]
 
 
 def failure_of(seen: Seen, version: int, slot: int) -> dict[str, Any]:
     """The failure that the record at `version` describes; that of a fan-out is made of those of its elements."""
+    of_elements = seen.tree(version) is None and slot in seen.state.fans and slot not in seen.state.stuck
+    return {**(_of_elements(seen, slot) if of_elements else _told(seen, version)), "atom": seen.state.name(slot)}
+
+
+def _told(seen: Seen, version: int) -> dict[str, Any]:
     told: dict[str, Any] | None = seen.tree(version)
-    if told is None:
-        told = _of_elements(seen, slot) if slot in seen.state.fans and slot not in seen.state.stuck else _ROLLED_BACK
-    return {**told, "atom": seen.state.name(slot)}
+    return _ROLLED_BACK if told is None else told
 
 
 def _of_elements(seen: Seen, atom: int) -> dict[str, Any]:

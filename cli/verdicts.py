@@ -115,10 +115,9 @@ def _progress(told: Told) -> Said:
 
 
 def _amended(told: Told) -> Said:
-    facts, tree = told.facts, told.line.value if isinstance(told.line.value, dict) else {}
+    facts = told.facts
     what = f"said to be {facts['state']}" if facts.get("state") else _ACTIONS.get(str(facts.get("action")), "amended")
-    result = f" → {words.value(tree['result'], told.width)}" if tree.get("result") is not None else ""
-    return "✎", "cyan", f"{what}{told.reason()}{result}"
+    return "✎", "cyan", f"{what}{told.reason()}"
 
 
 _ACTIONS = {"retry_revert": "its revert is to be tried again", "skip_revert": "its revert is to be left out"}

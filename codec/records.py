@@ -1,6 +1,6 @@
 """The facts of records to stored bytes and back, and what becomes of facts that older code has written.
 
-Facts are the engine's own: texts, whole numbers, true, false, null, lists and objects of these, so they need no tags
+Facts are the engine's own: texts, finite numbers, true, false, null, lists and objects of these, so they need no tags
 and cost one call. A record type whose facts change gets the next schema number in `SCHEMAS`, and an upcaster from the
 number before; stored bytes are never rewritten.
 """
@@ -136,7 +136,7 @@ def upcast(
 
 def _unstorable(facts: Facts) -> NotStorable:
     """Which fact it was: found only once something is wrong, so that the good case costs nothing."""
-    advice = "facts are texts without NUL, whole numbers up to 64 bits, true, false, null, lists and objects"
+    advice = "facts are texts without NUL, numbers (whole ones up to 64 bits), true, false, null, lists and objects"
     for name, fact in facts.items():
         try:
             if _NUL.search(orjson.dumps({name: fact}, option=_EXACT)):

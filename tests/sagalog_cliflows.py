@@ -151,6 +151,10 @@ def generous(history: Any) -> bool:
     return False
 
 
+def undecided(history: Any) -> bool:
+    raise Refused("who knows")
+
+
 order = linear("order").add(reserve, ship)
 partly = linear("partly").add(reserve, ship, write, fail)
 knotted = linear("knotted").add(tie, reserve, ship, fail)
@@ -167,6 +171,7 @@ tomorrow = linear("tomorrow").add(another_day)
 slow = linear("slow").add(sleep_in)
 giving = graph("giving").add(tie, wrap, post)
 giving.link(tie, wrap, decider=generous, decider_depth="ATOM").link(wrap, post)
+puzzled = graph("puzzled").add(tie, wrap).link(tie, wrap, decider=undecided)
 
 
 def wide(count: int, name: str = "wide") -> Flow:
@@ -183,7 +188,7 @@ def _say(what: Any) -> Any:
 app = Sagalog(
     flows=[
         order, partly, knotted, patient, parcels, splitting, calling, squares, visiting, giving, lonely, tomorrow,
-        slow, wide,
+        slow, puzzled, wide,
     ]
 )  # fmt: skip
 register(Parcel, name="cliflows.parcel")

@@ -78,7 +78,7 @@ class _Maker:
             flow = unordered(
                 self.name("f"), retry, outcome=pick(self.choose, POLICIES), provides=self.provided()
             )
-        while self.left and self.choose(5):
+        while self.left and self.choose(6):
             item = self.item(depth - 1, inside)
             flow.add(item)
             if kind == "linear":
@@ -87,7 +87,7 @@ class _Maker:
 
     def graph(self, flow: Any, depth: int, seen: list[str]) -> Flow:
         items: list[Any] = []
-        while self.left and self.choose(5):
+        while self.left and self.choose(6):
             items.append(self.item(depth - 1, seen))
             flow.add(items[-1])
             for source in items[:-1]:
@@ -110,7 +110,7 @@ class _Maker:
         return self.task(seen)
 
     def provided(self) -> str | None:
-        return self.name("x") if self.often(2) else None
+        return self.name("x") if self.choose(3) else None
 
     def task(self, seen: list[str]) -> FunctorTask:
         options = dict(pick(self.choose, ({"revert": nothing}, {"revert": nothing}, {}, {"compensation": "irreversible"})))
@@ -125,7 +125,7 @@ class _Maker:
             back = pick(self.choose, (Recovery.RERUN, Recovery.PROBE, Recovery.ASK))
             options |= {"probe_revert": happened} if back is Recovery.PROBE else {}
             options["revert_recovery"] = back
-        takes = {"taken": pick(self.choose, seen)} if seen and self.often(2) else {}
+        takes = {"taken": pick(self.choose, seen)} if seen and self.choose(3) else {}
         return FunctorTask(
             pick(self.choose, (needs, may_take)) if takes else alone, self.name("t"), provides=self.provided(),
             rebind=takes, priority=self.choose(3), recovery=recovery, **options,

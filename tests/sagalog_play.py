@@ -45,7 +45,8 @@ class Play:
         self.state: State = initial(self.definition)
         self.records: list[Draft] = []
         self.calls: list[Call] = []
-        self.fold(Draft("run.created", {"definition": self.definition.fingerprint, "flow": self.definition.name, **created}))
+        facts = {"definition": self.definition.fingerprint, "flow": self.definition.name, **created}
+        self.fold(Draft("run.created", facts))
 
     def fold(self, draft: Draft) -> None:
         evolve(self.state, self.state.version + 1, draft.type, draft.facts)
@@ -122,8 +123,8 @@ class Play:
         return [*self.take(Failed(self.next(of), ("ValueError",), b"{}", due)), *self.advance()]
 
     def fire(self) -> list[str]:
-        """The oldest timer goes off."""
-        return [*self.take(Fired(next(iter(self.state.timers)))), *self.advance()]
+        """The timer that was set last goes off."""
+        return [*self.take(Fired(max(self.state.timers))), *self.advance()]
 
     def refold(self) -> State:
         """A fresh fold of all records so far."""

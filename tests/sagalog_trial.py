@@ -48,10 +48,11 @@ from sagalog.engine.core.going import may_reset, may_restore, may_resume
 from sagalog.engine.core.operator import amends, settles
 from sagalog.engine.core.records import Draft
 from sagalog.engine.core.state import State
-from sagalog.engine.core.states import RunState, TaskState
+from sagalog.engine.core.states import SETTLED_RUN, RunState, TaskState
 
 WAITS = (RunState.RUNNING, RunState.WAITING)
 OVER = (RunState.SUCCESS, RunState.REVERTED, RunState.REVERTED_PARTLY)
+AT_REST = (*SETTLED_RUN, RunState.SUSPENDED, RunState.PENDING)
 TURNS = 60
 """After so many turns nothing bad happens any more, and the run must come to its end in as many again per atom."""
 
@@ -115,6 +116,7 @@ class Trial(Play):
             self.looked_at()
             if not self.calls and not self.state.running and not self.state.reverting:
                 if self.state.run not in WAITS:
+                    assert self.state.run in AT_REST, f"there is nothing to do, and it is {self.state.run}"
                     return
                 assert self.state.timers, f"there is nothing to do, and it is {self.state.run}"
                 arrived = [Fired(pick(self.choose, list(self.state.timers)))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from .graph import Definition
+from .graph import NOBODY, Definition
 from .state import State
 from .states import TaskState
 from .undo import IGNORED, PENDING, Undo
@@ -56,11 +56,26 @@ def settle(state: State, node: int) -> None:
                 todo.append(successor)
 
 
+def settle_task(state: State, atom: int) -> None:
+    """`settle` for a plain state: whatever comes after the task has not begun."""
+    waits, atoms = state.waits, state.atoms
+    state.done[atom] = 1
+    for successor in state.after[atom]:
+        left = waits[successor] - 1
+        waits[successor] = left
+        if not left:
+            if successor >= atoms:
+                settle(state, successor)
+            else:
+                state.queued[successor] = 1
+                heappush(state.ready, state.rank[successor])
+
+
 def _met(state: State, atom: int) -> bool:
     """Whether the atom has come to an end with which what is behind it may start: within a group, any end."""
     task = state.task[atom]
     if task is TaskState.FAILURE:
-        return state.definition.asks[atom] < -1
+        return state.definition.asks[atom] < NOBODY
     return task is TaskState.SUCCESS or task is IGNORED or (task is TaskState.REVERTED and closed(state, atom))
 
 
@@ -90,6 +105,8 @@ def decided(state: State, node: int) -> bool:
 def unsettle(state: State, node: int) -> None:
     """Count a settled node as unmet again, and the invisible ones behind it."""
     waits, done = state.waits, state.done
+    if node >= state.atoms:
+        state.execution[node] += 1  # whoever is just deciding there decides on what is no more
     if not done[node]:
         state.gates.pop(node, None)
         return
@@ -191,7 +208,8 @@ def forget(state: State, atom: int) -> None:
     """Put an atom back to PENDING: nothing of its last execution counts any more."""
     fan = state.fans.pop(atom, None)
     if fan is not None and fan.count:  # its next elements are other executions than these, which may have been more
-        state.execution[atom] = max(state.execution[atom], *state.execution[fan.base : fan.base + fan.count])
+        slots = range(fan.base, fan.base + fan.count)
+        state.execution[atom] = max(state.execution[atom], *(next_execution(state, slot) - 1 for slot in slots))
     for slot in [atom] if fan is None else [atom, *range(fan.base, fan.base + fan.count)]:
         state.task[slot] = PENDING
         state.result[slot] = 0
@@ -205,13 +223,48 @@ def forget(state: State, atom: int) -> None:
     state.dead.pop(atom, None)
 
 
+def keep(state: State, slot: int) -> None:
+    """Remember an execution that is put aside without being undone: a revert has to come back to it."""
+    task = state.task[slot]
+    if task in (PENDING, TaskState.IGNORED, TaskState.REVERTED):
+        return
+    failed = TaskState.FAILURE if slot in state.failures else TaskState.SUCCESS
+    was = TaskState.UNKNOWN if task is TaskState.UNKNOWN else failed
+    state.earlier.setdefault(slot, []).append((state.execution[slot], state.result[slot], str(was)))
+
+
+def come_back(state: State, slot: int) -> bool:
+    """The execution before the present one, if that was never undone, is the next to be reverted; whether there is one."""
+    entries = state.earlier.get(slot)
+    if not entries:
+        return False
+    state.counted[slot] = max(state.counted.get(slot, 0), state.execution[slot])
+    state.execution[slot], state.result[slot], was = entries.pop()
+    if not entries:
+        del state.earlier[slot]
+    state.task[slot] = TaskState(was)
+    state.failures.pop(slot, None)
+    if state.task[slot] is TaskState.FAILURE:
+        state.failures[slot] = state.result[slot]
+    elif state.task[slot] is TaskState.UNKNOWN:
+        state.unknown[slot] = None
+    return True
+
+
+def next_execution(state: State, slot: int) -> int:
+    """The number of a slot's next execution: none is ever used twice."""
+    return max(state.execution[slot], state.counted.get(slot, 0)) + 1
+
+
 def undo_of(state: State, roots: list[int], first: int, last: int) -> Undo:
     """The way back over what was touched behind `roots`, among the atoms from `first` to before `last`."""
+    # What was put back and has not run again must not hide what stands behind it.
+    holes = state.lacking or any(state.task[atom] is PENDING and state.execution[atom] for atom in range(first, last))
+    for slot in list(state.earlier):  # it is reverted too
+        if first <= state.atom_of(slot) < last and state.task[slot] in (PENDING, TaskState.IGNORED):
+            come_back(state, slot)
     undo = Undo(state.definition, state.task)
     atoms, task, done, waits = state.atoms, state.task, state.done, state.waits
-
-    # What was put back and has not run again must not hide what stands behind it.
-    holes = state.lacking or any(task[atom] is PENDING and state.execution[atom] for atom in range(first, last))
 
     def touched(node: int) -> bool:
         if node < atoms:

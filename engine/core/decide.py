@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..definition.deciders import Depth
 from ..definition.decision import Decision
 from . import going, operator
 from . import records as r
@@ -117,7 +118,7 @@ def _failed(state: State, input: Failed) -> Iterator[Step]:
         if not _late(state, call):
             yield _answer(state, call, value, decision=None, done="raised", classes=classes)
     elif call.kind == DECIDE:
-        if state.gates.get(call.atom) == "due" and state.undo is None:
+        if _asked_of(state, call):
             yield Draft(r.DECIDER_ANSWERED, {"gate": call.atom, "answers": [], "raised": True, "classes": classes}, value)
     elif call.kind == EXPAND:
         if _wanted(state, call):
@@ -200,7 +201,7 @@ def _answer(state: State, call: Call, value: bytes | None, **more: Any) -> Draft
 
 def _decided(state: State, input: Decided) -> Iterator[Step]:
     node = input.call.atom
-    if state.gates.get(node) != "due" or state.undo is not None:
+    if not _asked_of(state, input.call):
         return
     gate = state.definition.gate_at[node]
     asked = gate.deciders
@@ -210,9 +211,15 @@ def _decided(state: State, input: Decided) -> Iterator[Step]:
     if not depths:
         yield Draft(r.DECIDER_ANSWERED, facts)
         return
-    widest = next(depth for depth in ("ALL", "FLOW", "NEIGHBORS", "ATOM") if depth in depths)
+    widest = next(depth.value for depth in Depth if depth in depths)
     yield Draft(r.DECIDER_ANSWERED, {**facts, "depth": widest})
     yield from refuse(state, gate, widest)
+
+
+def _asked_of(state: State, call: Call) -> bool:
+    """Whether a gate still awaits this answer: nothing that it was about has been undone since."""
+    due = state.gates.get(call.atom) == "due" and state.undo is None
+    return due and call.execution == 1 + state.execution[call.atom]
 
 
 def _expanded(state: State, input: Expanded) -> Iterator[Step]:

@@ -14,7 +14,7 @@ from heapq import heappop
 from ...errors import CorruptLog
 from . import fans, scopes
 from . import records as r
-from .counters import settle, settled, tidy, undo_of
+from .counters import come_back, settle_task, settled, tidy, undo_of
 from .moves import Facts, illegal, leave
 from .state import State
 from .states import RetryState, RunState, TaskState, origins, run_origins
@@ -38,7 +38,8 @@ def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Seq
         CorruptLog: a version does not follow, a type is not known, or the machine has no such move.
     """
     task, execution, attempt, result = state.task, state.execution, state.attempt, state.result
-    running, rank, plain = state.running, state.rank, state.plain
+    running, rank = state.running, state.rank
+    plain, ready, queued = state.plain, state.ready, state.queued
     for version, type, fact in zip(versions, types, facts, strict=True):
         if version != state.version + 1:
             raise CorruptLog(f"record {version} ({type}) does not follow version {state.version}: one is missing or double")
@@ -51,36 +52,27 @@ def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Seq
             execution[atom] = fact["execution"]
             attempt[atom] = fact["attempt"]
             running[atom] = None
-            ready = state.ready
             if ready and ready[0] == rank[atom]:
                 heappop(ready)
-                state.queued[atom] = 0
-        elif plain and type == r.TASK_SUCCESS:
+                queued[atom] = 0
+        elif plain and type == r.TASK_SUCCESS and task[fact["atom"]] is RUNNING:
             atom = fact["atom"]
-            if task[atom] is RUNNING:
-                del running[atom]
-            else:
-                if task[atom] is T.FAILURE:
-                    scopes.absolve(state, atom)
-                leave(state, atom, _TO_SUCCESS, SUCCESS)
-                state.failures.pop(atom, None)
+            del running[atom]
             task[atom] = SUCCESS
             result[atom] = version
-            if not state.done[atom] and not state.waits[atom]:
-                state.open -= 1
-                settle(state, atom)
+            state.open -= 1
+            settle_task(state, atom)
         else:
             handler = _HANDLERS.get(type)
             if handler is None:
                 raise CorruptLog(f"record {version}: this code does not know the type {type!r}; newer code has written it")
             handler(state, fact)
-            plain = state.plain
+            plain, ready, queued = state.plain, state.ready, state.queued
 
 
 def _slot(state: State, facts: Facts) -> int:
     """The slot that a record is about."""
-    instance = facts.get("instance")
-    return facts["atom"] if instance is None else state.fans[facts["atom"]].base + instance  # type: ignore[no-any-return]
+    return state.slot(facts["atom"], facts.get("instance"))
 
 
 def _start_again(state: State, slot: int) -> None:
@@ -209,8 +201,12 @@ def _task_reverted(state: State, facts: Facts) -> None:
     state.revert_result[slot] = state.version
     state.outcome[slot] = "undeclared" if facts.get("undeclared") else facts["outcome"]
     if slot >= state.atoms:
-        fans.back_one(state, slot)
+        if come_back(state, slot):
+            fans.once_more(state, slot)
+        else:
+            fans.back_one(state, slot)
         return
+    come_back(state, slot)
     if slot in state.fans:
         fans.left_so(state, slot)
     undo = scopes.way_back(state, slot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heappop
 
-from .counters import enqueue, tidy
+from .counters import enqueue, keep, tidy
 from .moves import Facts
 from .region import Fan, policy_of
 from .state import PENDING, State
@@ -90,6 +90,12 @@ def left_so(state: State, atom: int) -> None:
         state.unknown.pop(slot, None)
 
 
+def once_more(state: State, slot: int) -> None:
+    """An earlier execution of the element is to be reverted too."""
+    fan = state.fans[state.atom_of(slot)]
+    fan.back = max(fan.back, slot - fan.base + 1)
+
+
 def again(state: State, atom: int) -> None:
     """A fan-out that failed goes on: what failed of it, or was never started, is started; what succeeded stays."""
     fan = state.fans[atom]
@@ -97,6 +103,7 @@ def again(state: State, atom: int) -> None:
     for instance in range(fan.count):
         slot = fan.base + instance
         if slot in state.failures or state.task[slot] is PENDING:
+            keep(state, slot)
             state.task[slot] = PENDING
             state.failures.pop(slot, None)
             state.result[slot] = 0

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import records as r
+from .counters import next_execution
+from .graph import NOBODY
 from .groups import full, gates, lacking, openings, pass_by, spoil, without
-from .inputs import EXECUTE, ON_FAILURE, REVERT, Call
+from .inputs import EXECUTE, ON_FAILURE, PROBE_REVERT, REVERT, Call
 from .parts import Step, busy, call_of, drop, ignored, named, of_slot, timers_off
 from .records import Draft, of_atom
 from .region import ASK, HALT, RETRY, Fan, Region
 from .resolution import resolve
-from .scopes import NOBODY
 from .state import State
 from .states import RAN, RunState, TaskState
 from .undo import Undo
@@ -47,10 +48,10 @@ def _round(state: State, limit: int) -> Iterator[Step]:
             if _free(state, limit) and not undone(state, slot) and not state.waits[state.atom_of(slot)]:
                 yield from again(state, slot)
     order, ready, plain = state.definition.order, state.ready, state.plain
-    while ready and len(state.running) + len(state.reverting) < limit:
+    while ready and len(state.running) + len(state.reverting) + len(state.opening) < limit:
         atom = order[ready[0]]
         if plain:
-            execution = state.execution[atom] + 1
+            execution = next_execution(state, atom)
             yield of_atom(r.TASK_RUNNING, atom, execution, 1)
             yield Call(EXECUTE, atom, execution, 1)
         else:
@@ -69,11 +70,11 @@ def _start(state: State, atom: int) -> Iterator[Step]:
     if state.task[atom] is T.RUNNING:
         fan = state.fans[atom]
         slot = fan.base + (fan.redo[0] if fan.redo else fan.next)
-        execution = state.execution[slot] + 1 if state.execution[slot] else state.execution[atom]
+        execution = next_execution(state, slot) if state.execution[slot] else state.execution[atom]
         yield of_slot(state, r.TASK_RUNNING, slot, execution, 1)
         yield call_of(state, EXECUTE, slot, execution, 1)
         return
-    execution = state.execution[atom] + 1
+    execution = next_execution(state, atom)
     more: dict[str, Any] = {}
     if state.lacking:
         over = () if spec.over is None else (spec.over,)
@@ -112,20 +113,14 @@ def undone(state: State, slot: int) -> bool:
 def _beside(state: State, limit: int) -> Iterator[Step]:
     """Whatever is to be seen to before anything is started: failures, verdicts, questions, flows that are undone."""
     yield from resolve(state)
-    if state.run is not U.RUNNING:
-        yield from backward(state, limit)
-        return
-    if _stopped(state):
-        if not state.running and not state.reverting:
-            yield _failure(state)
-        return
-    if state.lost:
-        yield from lost(state)
-    yield from full(state)
-    yield from gates(state)
-    yield from openings(state)
-    yield from _regions(state, limit)
-    yield from resolve(state)
+    if state.run is U.RUNNING and not _stopped(state):
+        if state.lost:
+            yield from lost(state)
+        yield from full(state)
+        yield from gates(state, limit)
+        yield from openings(state)
+        yield from _regions(state, limit)
+        yield from resolve(state)
     if state.run is not U.RUNNING:
         yield from backward(state, limit)
     elif _stopped(state) and not state.running and not state.reverting:
@@ -155,7 +150,7 @@ def _regions(state: State, limit: int) -> Iterator[Step]:
         if region.goal == ASK:
             yield Call(ON_FAILURE, retry, state.execution[retry], state.attempt[retry])
         elif region.undo is not None:
-            yield from _undo_flow(state, region, limit)
+            yield from _undo_flow(state, region, region.undo, limit)
             if state.run is not U.RUNNING:
                 return
 
@@ -165,9 +160,9 @@ def _enclosed(state: State, retry: int) -> bool:
     return any(first < retry < last for first, last in spans)
 
 
-def _undo_flow(state: State, region: Region, limit: int) -> Iterator[Step]:
+def _undo_flow(state: State, region: Region, undo: Undo, limit: int) -> Iterator[Step]:
     """Undo the flow of one retry, while the rest of the run goes on; then try it again, or leave it so."""
-    retry, undo = region.retry, region.undo
+    retry = region.retry
     first, last = state.span(retry)
     if busy(state, first, last):
         return
@@ -178,8 +173,8 @@ def _undo_flow(state: State, region: Region, limit: int) -> Iterator[Step]:
     if region.goal == RETRY:
         if not _free(state, limit):
             return
-        execution = state.execution[retry] + 1
-        yield of_slot(state, "task.retrying", retry, state.execution[retry], state.attempt[retry])
+        execution = next_execution(state, retry)
+        yield of_atom(r.RETRY_RETRYING, retry, state.execution[retry], state.attempt[retry])
         yield of_slot(state, r.TASK_RUNNING, retry, execution, 1)
         yield Call(EXECUTE, retry, execution, 1)
         return
@@ -194,6 +189,7 @@ def reverts(state: State, undo: Undo, limit: int) -> Iterator[Step]:
     """Begin the reverts whose turn it is."""
     while undo.ready and _free(state, limit):
         yield from _revert_one(state, -undo.ready[0][1])
+    done = False
     for atom in list(undo.fans):
         fan = state.fans[atom]
         while _free(state, limit) and (slot := _last(state, fan)) is not None:
@@ -201,6 +197,9 @@ def reverts(state: State, undo: Undo, limit: int) -> Iterator[Step]:
             yield call_of(state, REVERT, slot, state.execution[slot], 1)
         if not fan.left:
             yield of_slot(state, r.TASK_REVERTED, atom, state.execution[atom], 1, outcome=_outcome(state, fan))
+            done = True
+    if done:  # what is before it is next
+        yield from reverts(state, undo, limit)
 
 
 def _last(state: State, fan: Fan) -> int | None:
@@ -271,7 +270,7 @@ def lost(state: State) -> Iterator[Step]:
         return
     for slot in list(state.lost):
         if state.spec(slot).revert_recovery == "PROBE":
-            yield call_of(state, "probe_revert", slot, state.execution[slot], state.attempt[slot])
+            yield call_of(state, PROBE_REVERT, slot, state.execution[slot], state.attempt[slot])
         else:
             yield from revert_again(state, slot)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import records as r
 from .forward import again, lost, revert_again, undone
+from .graph import NOBODY
 from .groups import behind
 from .inputs import DONT_KNOW, HAPPENED, PROBE, PROBE_REVERT, Call, Probed, Recover, Reset, Restore, Resume
 from .parts import Step, call_of, ignored, named, of_slot, timers_off
@@ -14,7 +15,7 @@ from .records import Draft
 from .resolution import resolve
 from .scopes import way_back
 from .state import PENDING, State
-from .states import SETTLED_RUN, RunState, TaskState
+from .states import RAN, SETTLED_RUN, RunState, TaskState
 
 U, T = RunState, TaskState
 
@@ -61,7 +62,8 @@ def stuck_again(state: State) -> Iterator[Step]:
 
 def unknowns(state: State) -> Iterator[Step]:
     """Ask what can be asked about what is unknown; stop the run where only a person can tell."""
-    ask = [slot for slot in state.unknown if state.spec(slot).recovery == "ASK" and state.cause != "operator"]
+    by_person = state.undo is not None and state.cause == "operator"
+    ask = [slot for slot in state.unknown if state.spec(slot).recovery == "ASK" and not by_person]
     ask += [slot for slot in state.lost if state.spec(slot).revert_recovery == "ASK"]
     if ask:
         yield Draft(r.RUN_FAILURE, {"cause": "ask", **named(state, ask)})
@@ -115,7 +117,7 @@ def unanswered(state: State, call: Call, value: bytes | None = None) -> Iterator
 # --- recovered, reset ---------------------------------------------------------------------------------------------
 
 
-def may_restore(state: State) -> str | None:
+def may_restore(state: State, since: int | None = None) -> str | None:
     """Why the run cannot be recovered as it is; None where it can."""
     if state.run not in (U.FAILURE, U.REVERTED, U.REVERTED_PARTLY):
         return f"only a run that is FAILURE, REVERTED or REVERTED_PARTLY is recovered; it is {state.run}"
@@ -124,17 +126,36 @@ def may_restore(state: State) -> str | None:
         return f"its reverts must be settled first (retry_revert, skip_revert): {names}"
     if state.asked:
         return f"what became of it must be said first (amend): {', '.join(repr(state.name(slot)) for slot in state.asked)}"
-    return None if may_reset(state) else "some of it is still under way"
+    if state.running or state.reverting:
+        return "some of it is still under way"
+    atoms, _, _ = _to_do(state, set() if since is None else set(behind(state, since)))
+    fans = ", ".join(repr(state.name(atom)) for atom in lasting(state, atoms))
+    if fans:
+        return f"fan-outs that have done something would be executed anew: {fans}; revert the run first, or restart it"
+    return None
 
 
 def may_reset(state: State) -> bool:
-    """Whether a person may have the run reset as it is now: it is over, and nothing of it is under way."""
-    return state.run in SETTLED_RUN and not state.running and not state.reverting
+    """Whether a person may have the run reset as it is now: it is over, and nothing of it is under way.
+
+    A fan-out with effects has to be reverted first: what its elements are is known for its last execution only.
+    """
+    return state.run in SETTLED_RUN and not state.running and not state.reverting and not lasting(state, range(state.atoms))
+
+
+def lasting(state: State, atoms: Iterable[int]) -> list[int]:
+    """The fan-outs among the atoms of which some element has run and was not undone."""
+    found = []
+    for atom in atoms:
+        fan = state.fans.get(atom)
+        if fan is not None and any(state.task[fan.base + place] in RAN for place in range(fan.count)):
+            found.append(atom)
+    return found
 
 
 def restore(state: State, input: Restore) -> Iterator[Step]:
     """Go on in the same stream from where it failed: each atom by its recovery map, what follows `since` in any case."""
-    if may_restore(state) is not None:
+    if may_restore(state, input.since) is not None:
         return
     since = set() if input.since is None else set(behind(state, input.since))
     atoms, fans, skipped = _to_do(state, since)
@@ -161,11 +182,11 @@ def _to_do(state: State, since: set[int]) -> tuple[list[int], list[int], list[in
             atoms[atom] = None
         elif task is T.FAILURE and answers.get("FAILURE") == "SKIP":
             skipped.append(atom)
-        elif task is T.FAILURE and _has_elements(state, atom) and state.definition.asks[atom] >= -1:
+        elif task is T.FAILURE and _has_elements(state, atom) and state.definition.asks[atom] >= NOBODY:
             fans.append(atom)
-        elif task in (T.FAILURE, T.REVERTED, T.IGNORED, T.WAITING):
-            atoms[atom] = None
-        elif task is T.SUCCESS and answers.get("SUCCESS") == "RERUN":
+        elif task in (T.FAILURE, T.REVERTED, T.IGNORED, T.WAITING) or atom in state.opening or (
+            task is T.SUCCESS and answers.get("SUCCESS") == "RERUN"
+        ):
             atoms[atom] = None
         elif task is PENDING and answers.get("READY") == "SKIP":
             skipped.append(atom)

@@ -19,6 +19,7 @@ from .specs import Argument, AtomSpec, DeciderSpec, FlowSpec, Gate, Source
 __all__ = ["Argument", "AtomSpec", "DeciderSpec", "Definition", "FlowSpec", "Gate", "Source", "diff"]
 
 NOBODY = -1
+"""In `asks` and `beyond`: there is nobody who is asked; what is below is a group."""
 
 
 @attrs.frozen

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from . import records as r
 from .counters import shut
+from .graph import NOBODY
 from .inputs import DECIDE, EXPAND, Call
 from .parts import Step, ignored, of_slot
 from .records import Draft
 from .region import policy_of
-from .scopes import NOBODY
 from .specs import Argument, FlowSpec, Gate, Source
 from .state import PENDING, State
 from .states import TaskState
 
 T = TaskState
-DEPTHS = ("ATOM", "NEIGHBORS", "FLOW", "ALL")
-"""How far a refusal reaches, the narrowest first."""
 GROUP_FAILED = ("sagalog.errors.GroupFailed", "sagalog.errors.SagalogError", "Exception", "BaseException")
 
 
-def gates(state: State) -> Iterator[Step]:
-    """Groups whose members are all settled get their verdict; deciders whose sources are, are asked."""
-    for node in [node for node, stage in state.gates.items() if stage == "due"]:
+def gates(state: State, limit: int) -> Iterator[Step]:
+    """Groups whose members are all settled get their verdict; deciders whose sources are, are asked: so many at a time."""
+    open = (node for node in state.gates if not shut(state, state.definition.gate_at[node].flow))
+    for node in list(islice(open, limit)):
         gate = state.definition.gate_at[node]
-        if shut(state, gate.flow):
-            continue
         if gate.kind == "group":
             settled = verdict(state, gate.flow)
             yield settled
@@ -35,7 +33,7 @@ def gates(state: State) -> Iterator[Step]:
             if not settled.facts["ok"] and flow.retry is None:
                 yield from spoil(state, flow.first, state.definition.beyond[flow.index])
         elif node not in state.halted:
-            yield Call(DECIDE, node, 1, 1)
+            yield Call(DECIDE, node, 1 + state.execution[node], 1)
 
 
 def verdict(state: State, flow: int) -> Draft:
@@ -47,14 +45,17 @@ def verdict(state: State, flow: int) -> Draft:
         if atom == spec.retry:
             continue
         member, task = _member(state, flow, atom), state.task[atom]
-        if task is T.FAILURE and _counts(state, flow, state.definition.asks[atom]):
-            blamed.append(atom)
-            members[member] = False
-        elif atom in state.dead and _counts(state, flow, state.definition.beyond[state.definition.atoms[atom].flow]):
+        if (task is T.FAILURE or atom in state.dead) and _counts(state, flow, state.definition.asks[atom]):
             blamed.append(atom)
             members[member] = False
         elif task is T.SUCCESS:
             members.setdefault(member, True)
+    for inner in state.definition.flows[flow + 1 :]:  # the flows within come right behind it
+        if inner.parent is None or inner.parent < flow:
+            break
+        failed = state.verdicts.get(inner.index) is False and inner.retry is None
+        if failed and _counts(state, flow, state.definition.beyond[inner.index]):
+            members[_member_flow(state, flow, inner.index)] = False
     ok = sum(members.values())
     errors = len(members) - ok
     good = policy_of(spec.outcome).verdict(ok, errors)
@@ -63,8 +64,10 @@ def verdict(state: State, flow: int) -> Draft:
 
 def _member(state: State, group: int, atom: int) -> tuple[str, int]:
     flow = state.definition.atoms[atom].flow
-    if flow == group:
-        return "atom", atom
+    return ("atom", atom) if flow == group else _member_flow(state, group, flow)
+
+
+def _member_flow(state: State, group: int, flow: int) -> tuple[str, int]:
     while state.definition.flows[flow].parent != group:
         parent = state.definition.flows[flow].parent
         assert parent is not None

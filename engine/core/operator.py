@@ -8,11 +8,12 @@ from typing import Any
 from . import records as r
 from .forward import revert_again
 from .going import stuck_again
+from .graph import NOBODY
 from .groups import behind, spoil
 from .inputs import Amend, RetryRevert, Revert, SkipRevert, Suspend
 from .parts import Step, of_slot
 from .records import Draft
-from .scopes import NOBODY, way_back
+from .scopes import way_back
 from .state import PENDING, State
 from .states import RunState, TaskState
 
@@ -81,8 +82,9 @@ def amends(state: State, slot: int, to: str) -> str | None:
         return f"what {state.name(slot)!r} waits for is executed anew, and it after that"
     if task is T.FAILURE and _counted(state, slot):
         return f"{state.name(slot)!r} failed as the member of a group that has gone on from that: recover the run"
-    if slot >= state.atoms and (task is T.FAILURE or state.task[state.atom_of(slot)] is not T.RUNNING):
-        return f"element {state.name(slot)!r} is {task} in a fan-out that is {state.task[state.atom_of(slot)]}: recover the run"
+    whole = state.task[state.atom_of(slot)]
+    if slot >= state.atoms and (task is T.FAILURE or whole is not T.RUNNING):
+        return f"element {state.name(slot)!r} is {task} in a fan-out that is {whole}: recover the run"
     if slot in state.fans:
         return f"{state.name(slot)!r} is a fan-out: amend its elements, or recover the run"
     if to not in possible:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..definition.outcome import OutcomePolicy
+from .undo import Undo
 
 ASK, RETRY, REVERT, REVERT_ALL, HALT = "ask", "retry", "revert", "revert_all", "halt"
 """What a region waits for: an answer; to be undone and tried again; to be undone for good, alone or with all; a person."""
@@ -29,7 +30,7 @@ class Region:
         self.first = first
         self.goal = goal
         self.queue: list[tuple[int, int]] = []
-        self.undo: Any = None  # an Undo
+        self.undo: Undo | None = None
 
     def dump(self) -> dict[str, Any]:
         """As JSON-able data."""

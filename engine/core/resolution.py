@@ -27,9 +27,9 @@ from typing import Any
 
 from ..definition.decision import Decision
 from .counters import closed
+from .graph import NOBODY
 from .records import RUN_REVERTING, Draft
 from .region import ASK, REVERT_ALL
-from .scopes import NOBODY
 from .state import State
 
 RETRY, DEFERRED, ALONE, OVERRULED = "retry", "deferred", "revert", "overruled"

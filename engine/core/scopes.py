@@ -8,15 +8,14 @@ from __future__ import annotations
 from heapq import heappush
 
 from ...errors import CorruptLog
-from .counters import closed, decided, enqueue, forget, recount, reopen, settle, settled, tidy, undo_of, unsettle
+from .counters import closed, decided, enqueue, forget, keep, recount, reopen, settle, settled, tidy, undo_of, unsettle
 from .fans import again
+from .graph import NOBODY
 from .moves import Facts, illegal, leave
 from .region import ASK, HALT, RETRY, REVERT, REVERT_ALL, Region
 from .state import State
 from .states import RetryState, RunState, TaskState, origins, run_origins
 from .undo import IGNORED, Undo
-
-NOBODY = -1
 
 
 def slots(state: State, facts: Facts) -> list[int]:
@@ -131,8 +130,7 @@ def way_back(state: State, atom: int) -> Undo | None:
     for retry, region in state.regions.items():
         first, last = state.span(retry)
         if region.undo is not None and first <= atom < last:
-            found: Undo = region.undo
-            return found
+            return region.undo
     return None
 
 
@@ -283,6 +281,7 @@ def recovered(state: State, facts: Facts) -> None:
         state.result[atom] = 0
         again(state, atom)
     for atom in facts["atoms"]:
+        keep(state, atom)
         forget(state, atom)
     _as_new(state)
     for slot in state.waiting:  # elements of a fan-out that goes on: they are waited for no longer
@@ -295,6 +294,7 @@ def reset(state: State, facts: Facts) -> None:
     """The run is as if it had never begun; what it did is in the log, and executions go on counting."""
     _run_to(state, RunState.PENDING)
     for atom in range(state.atoms):
+        keep(state, atom)
         forget(state, atom)
     _as_new(state)
     state.lacking = False

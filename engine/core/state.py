@@ -23,7 +23,8 @@ class State:
     Attributes:
         definition, run, version: the graph, the run's state, the version of the last record folded.
         after, rank, atoms: those of the definition, at hand; how many atoms it has.
-        task, execution, attempt: per slot; attempt is that of the last direction (execute, then revert) it took.
+        task, execution, attempt: per slot; attempt is that of the last direction (execute, then revert) it took; of a gate,
+            execution is how often what was decided there was undone.
         result: per slot, the version of the record with its result or failure; 0 when there is none.
         revert_result: slot -> version of the record with what its revert returned or raised.
         waits, done, ready: per node its unmet predecessors, and whether it counts as met for those behind it; a heap of
@@ -41,6 +42,8 @@ class State:
         history: retry -> its tries: (version of what it provided, {atom: version of its failure}).
         regions, dead: retry -> its closed flow; retries that have given up, whose flow is undone alone.
         gates: gate node -> due; verdicts: flow -> whether it succeeded as a group.
+        earlier: slot -> executions before the present one that were put aside and never undone: (execution, result, state);
+            a revert comes back to them. counted: slot -> the highest execution there was, where it has.
         fans, owners: fan-outs by atom; the atom of each element's slot. opening, spread, full: those whose list is being
             read; whose elements are being run; that await their verdict.
         progress: slot -> (fraction, version of the record that said so).
@@ -52,11 +55,12 @@ class State:
     """
 
     __slots__ = (
-        "after", "asked", "atoms", "attempt", "cause", "dead", "defers", "definition", "done", "execution", "failures",
+        "after", "asked", "atoms", "attempt", "cause", "counted", "dead", "defers", "definition", "done", "earlier",
+        "execution", "failures",
         "fans", "full", "gates", "given", "halted", "history", "lacking", "lost", "open", "opening", "outcome", "overdue",
         "owners", "parked", "plain", "progress", "queued", "rank", "ready", "reason", "regions", "resolves", "result",
-        "revert_result", "reverting", "run", "running", "spread", "stuck", "task", "timeout", "timers", "undo", "unknown", "unresolved",
-        "verdicts", "version", "waiting", "waits",
+        "revert_result", "reverting", "run", "running", "spread", "stuck", "task", "timeout", "timers", "undo",
+        "unknown", "unresolved", "verdicts", "version", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, definition: Definition) -> None:
@@ -96,6 +100,8 @@ class State:
         self.dead: dict[int, None] = {}
         self.gates: dict[int, str] = {}
         self.verdicts: dict[int, bool] = {}
+        self.earlier: dict[int, list[tuple[int, int, str]]] = {}
+        self.counted: dict[int, int] = {}
         self.fans: dict[int, Fan] = {}
         self.owners: list[int] = []
         self.opening: dict[int, None] = {}
@@ -148,6 +154,7 @@ class State:
             "history": [
                 [retry, [[made, list(failed.items())] for made, failed in tries]] for retry, tries in self.history.items()
             ],
+            "earlier": [[slot, [list(entry) for entry in entries]] for slot, entries in self.earlier.items()],
             "regions": [region.dump() for region in self.regions.values()],
             "fans": [[atom, fan.dump()] for atom, fan in self.fans.items()],
             **{name: getattr(self, name) for name in _PLAIN},
@@ -175,6 +182,7 @@ class State:
         for name in _PAIRS:
             setattr(state, name, {key: (one, two) for key, one, two in data[name]})
         state.history = {retry: [(made, dict(failed)) for made, failed in tries] for retry, tries in data["history"]}
+        state.earlier = {slot: [(at, kept, was) for at, kept, was in entries] for slot, entries in data["earlier"]}
         state.fans = {atom: Fan.load(fan) for atom, fan in data["fans"]}
         for region in data["regions"]:
             made = state.regions[region["at"][0]] = Region(*region["at"])
@@ -201,5 +209,5 @@ _PLAIN = (
     "defers", "resolves", "given", "lacking", "plain", "timeout",
 )  # fmt: skip
 _ORDERED = ("running", "reverting", "unknown", "overdue", "lost", "asked", "dead", "opening", "spread", "full")
-_MAPS = ("revert_result", "waiting", "failures", "stuck", "unresolved", "halted", "outcome", "gates", "verdicts")
+_MAPS = ("revert_result", "waiting", "failures", "stuck", "unresolved", "halted", "outcome", "gates", "verdicts", "counted")
 _PAIRS = ("timers", "progress")

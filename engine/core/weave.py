@@ -56,7 +56,6 @@ class Web:
             self.after[end].append(node)
         return node
 
-
     def gate(self, ends: list[int], gate: Gate, deciders: Functions = ()) -> int:
         """A new node that waits for all of `ends` and is `gate`."""
         node = self.join(ends)

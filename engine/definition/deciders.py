@@ -14,7 +14,7 @@ from .words import checked_name
 
 
 class Depth(StrEnum):
-    """How much is ignored when a decider says no, after TaskFlow's `Depth`.
+    """How much is ignored when a decider says no, after TaskFlow's `Depth`; the widest first.
 
     ALL: the item and everything that waits for it, however far; FLOW: that, within the item's own flow; NEIGHBORS: the
     item and what directly waits for it; ATOM: the item alone.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from math import isfinite
 from numbers import Real
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ...errors import UsageError
 
@@ -86,25 +86,25 @@ class Telling:
 
 
 class Reporting:
-    """One call's way to tell how far it has come: a context manager, see `reporting`. `task`: whose listeners are told."""
+    """One call's way to tell how far it has come: from when it is made until `close`, in the context it is made in.
+
+    `task`: whose listeners are told. A thread or coroutine that outlives it and still reports is told that it is over.
+    """
 
     __slots__ = ("_outer", "closed", "task")
 
     def __init__(self, task: Telling | None) -> None:
         self.task = task
         self.closed = False
-        self._outer: Reporting | None = None
+        self._outer = _current.get()
+        _current.set(self)
 
     def report(self, fraction: float, details: Any) -> Any:
         """Take one report."""
         raise NotImplementedError
 
-    def __enter__(self) -> Self:
-        self._outer = _current.get()
-        _current.set(self)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """The call is over."""
         self.closed = True
         # What is ended from elsewhere, a generator thrown away, is no longer in the context that it began in.
         if _current.get() is self:
@@ -125,13 +125,14 @@ class _Passing(Reporting):
 _current: ContextVar[Reporting | None] = ContextVar("sagalog_reporting", default=None)
 
 
-def reporting(report: Report, task: Telling | None = None) -> Reporting:
-    """Within the block, progress goes to the listeners of `task`, and to `report(fraction, details)`.
-
-    For the runtime, around each call of a task's code; 1 µs. A thread or coroutine that outlives the block and still
-    reports is told that its call is over.
-    """
-    return _Passing(report, task)
+@contextmanager
+def reporting(report: Report, task: Telling | None = None) -> Iterator[Reporting]:
+    """Within the block, progress goes to the listeners of `task`, and to `report(fraction, details)`."""
+    way = _Passing(report, task)
+    try:
+        yield way
+    finally:
+        way.close()
 
 
 def update(fraction: float, details: Any = None, task: Telling | None = None) -> None:
@@ -154,8 +155,8 @@ def update(fraction: float, details: Any = None, task: Telling | None = None) ->
     way.report(done, details)
 
 
-def _fraction(fraction: float) -> float:
-    if isinstance(fraction, Real) and not isinstance(fraction, bool):
+def _fraction(fraction: object) -> float:
+    if not isinstance(fraction, bool) and isinstance(fraction, Real):
         done = float(fraction)
         if isfinite(done) and 0 <= done <= 1:
             return done

@@ -33,6 +33,8 @@ from .wishes import BACKWARD, GOES_ON, body, refusal, said, wish
 FAILED = (RunState.REVERTED, RunState.REVERTED_PARTLY, RunState.FAILURE, RunState.ABANDONED)
 ASKED = 10.0
 """Seconds that the owner of a run is waited for to have it at rest."""
+Wanted = tuple[str, bytes]
+"""What a person wants of a run: the kind and the body of a message."""
 
 
 class Mode(StrEnum):
@@ -86,10 +88,10 @@ class Acting(Looking):
         self._lease.ensure()
         if mode is Mode.RESTART:
             return self.resume(self._again(run_id, inputs), raises=raises)
-        wishes = [] if mode is Mode.CONTINUE else [self._recovery(run_id, inputs, since, said(by, reason))]
+        wanted = self._recovery(run_id, inputs, since, said(by, reason)) if mode is Mode.RECOVER else []
         held = self._owning.take(self._shells.blocking(), run_id, steal)
-        self._allowed(held, [("restore", data) for data in wishes])
-        self._owning.go_on(self._shells.blocking(), held, [*(wish("restore", data) for data in wishes), Resume()])
+        self._allowed(held, wanted)
+        self._owning.go_on(self._shells.blocking(), held, [*(wish(*one) for one in wanted), Resume()])
         return finished(held, raises)
 
     async def aresume(
@@ -110,15 +112,19 @@ class Acting(Looking):
         if mode is Mode.RESTART:
             made = await asyncio.to_thread(self._again, run_id, inputs)
             return await self.aresume(made, raises=raises)
-        wishes = []
+        wanted: list[Wanted] = []
         if mode is Mode.RECOVER:
-            wishes.append(await asyncio.to_thread(self._recovery, run_id, inputs, since, said(by, reason)))
+            wanted = await asyncio.to_thread(self._recovery, run_id, inputs, since, said(by, reason))
         held = await self._owning.atake(aio, run_id, steal)
-        await asyncio.to_thread(self._allowed, held, [("restore", data) for data in wishes])
-        await self._owning.ago_on(aio, held, [*(wish("restore", data) for data in wishes), Resume()])
+        # Nothing else is awaited between taking a run and going on with it: a cancellation would leave it taken.
+        why = _impossible(held, wanted)
+        if why is not None:
+            await self._owning.alet_go(aio, held)
+            raise UsageError(why)
+        await self._owning.ago_on(aio, held, [*(wish(*one) for one in wanted), Resume()])
         return finished(held, raises)
 
-    def _recovery(self, run_id: UUID, inputs: Mapping[str, Any] | None, since: str | None, who: bytes) -> bytes:
+    def _recovery(self, run_id: UUID, inputs: Mapping[str, Any] | None, since: str | None, who: bytes) -> list[Wanted]:
         about: dict[str, Any] = {}
         parts = {}
         if since is not None:
@@ -128,7 +134,7 @@ class Acting(Looking):
             limit = self.settings.value_limit
             coded = {name: encode(value, path=f"inputs.{name}", limit=limit) for name, value in inputs.items()}
             parts["inputs"] = wrap(coded, path="inputs")
-        return body(who, about, **parts)
+        return [("restore", body(who, about, **parts))]
 
     def _again(self, run_id: UUID, inputs: Mapping[str, Any] | None) -> UUID:
         """A new run like that one, PENDING."""
@@ -267,14 +273,12 @@ class Acting(Looking):
             self._owning.go_on(self._shells.blocking(), held, [*wishes, *([Resume()] if kind in GOES_ON else [])])
             return Run(held)
 
-    def _allowed(self, held: Held, wishes: list[tuple[str, bytes]]) -> None:
+    def _allowed(self, held: Held, wanted: list[Wanted]) -> None:
         """Let the run go again and raise UsageError where it cannot do what is wanted."""
-        for kind, data in wishes:
-            why = refusal(held.state, kind, data)
-            if why is not None:
-                self._owning.let_go(self._shells.blocking(), held)
-                asked = "recover" if kind == "restore" else kind
-                raise UsageError(f"run {held.id}: {asked} is not possible: {why}")
+        why = _impossible(held, wanted)
+        if why is not None:
+            self._owning.let_go(self._shells.blocking(), held)
+            raise UsageError(why)
 
     def _accepted(self, run_id: UUID, message: UUID) -> bool:
         return all(row.message_id != message for row in self.perform(lambda: hold.inbox([run_id])))
@@ -287,6 +291,15 @@ class Acting(Looking):
                 (facts,) = decode_all((row.type,), (row.schema,), (row.facts,))
                 if facts["message"] == message.hex and "refused" in facts:
                     raise UsageError(f"run {run_id}: {kind} is not possible: the run was {facts['refused']}")
+
+
+def _impossible(held: Held, wanted: list[Wanted]) -> str | None:
+    """Why the run cannot do what is wanted of it; None where it can."""
+    for kind, data in wanted:
+        why = refusal(held.state, kind, data)
+        if why is not None:
+            return f"run {held.id}: {'recover' if kind == 'restore' else kind} is not possible: {why}"
+    return None
 
 
 def _mode(mode: Mode | str, inputs: Mapping[str, Any] | None, since: str | None) -> Mode:

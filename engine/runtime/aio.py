@@ -26,7 +26,7 @@ from .held import Held
 from .mailbox import Mailbox
 from .prepared import prepared
 from .threads import Threads
-from .transactions import Open, call_inside, seal, transactional
+from .transactions import Open, call_inside, seal
 from .writer import Writer
 
 FLUSHES = 2
@@ -97,13 +97,14 @@ class Aio:
 
     async def call(self, held: Held, call: Call) -> Arrived:
         """Run one call's code where it belongs."""
-        if transactional(held, call):
-            return await self._call_inside(held, call)
         known = prepared(held, call)
+        if known.inside:
+            return await self._call_inside(held, call)
         if known.on_loop:
-            return await ainvoke(stages(held, call)), None
+            return await ainvoke(stages(held, call, known)), None
         threads = self.threads if known.apart is None else self._lane(known.apart)
-        return await threads.call(partial(invoke_for, held.id, stages(held, call, None, self.carriers), self._wait)), None
+        made = stages(held, call, known, carriers=self.carriers)
+        return await threads.call(partial(invoke_for, held.id, made, self._wait)), None
 
     def _lane(self, apart: Execution) -> Threads:
         """The threads that wait for what a carrier carries: what waits there keeps no other call waiting."""
@@ -278,7 +279,10 @@ class Flight:
         calls, self._pending = self._pending, []
         alone = len(calls) == 1 and due is None and not self._tasks and not self._landed
         if alone and not prepared(self._held, calls[0]).likely:
-            self._landed.append(await self._shell.call(self._held, calls[0]))
+            landed = await self._shell.call(self._held, calls[0])
+            if landed[1] is None and not self._held.reports and not mailbox.has(run):
+                return [landed[0]], None
+            self._landed.append(landed)
         else:
             for call in calls:
                 task = asyncio.create_task(self._fly(call))

@@ -17,7 +17,8 @@ from .calls import CURRENT, Outcome, invoke, stages
 from .desk import Desk, announce
 from .drive import Drive, Message, Turn
 from .held import Held
-from .transactions import Open, call_inside, seal, transactional
+from .prepared import prepared
+from .transactions import Open, call_inside, seal
 
 
 class Blocking:
@@ -88,13 +89,14 @@ class Blocking:
         return self._messages(held)
 
     def _call(self, held: Held, call: Call) -> tuple[Outcome | Aborted, Open | None]:
-        if transactional(held, call):
+        known = prepared(held, call)
+        if known.inside:
             self.inside = True
             try:
                 return call_inside(self.session, held, call, self._wait)
             finally:
                 self.inside = False
-        return invoke(stages(held, call, None, self.carriers), self._wait), None
+        return invoke(stages(held, call, known, carriers=self.carriers), self._wait), None
 
     def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:
         """Make the turn durable, through the transaction that is open around `open`'s outcome if there is one."""

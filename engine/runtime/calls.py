@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Generator
-from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -44,7 +43,7 @@ from .arguments import arguments, flow_failures, own_outcome
 from .carriers import Carriers, Whole, in_time
 from .failing import failed, name_of
 from .held import Held
-from .prepared import PLAIN, Prepared, prepared
+from .prepared import PLAIN, Prepared
 from .progress import Recorder
 from .questions import consulted, deciding, expand, history
 from .threads import call_within
@@ -57,7 +56,6 @@ LEAVE = (KeyboardInterrupt, asyncio.CancelledError)
 CURRENT: ContextVar[UUID | None] = ContextVar("sagalog_run", default=None)
 """The run whose task is executed here."""
 
-_SILENT = nullcontext()
 _log = logging.getLogger("sagalog.task")
 
 
@@ -105,18 +103,20 @@ async def ainvoke(stages: Stages) -> Outcome:
         return outcome
 
 
-def stages(held: Held, call: Call, conn: Any = None, carriers: Carriers | None = None) -> Stages:
-    """The stages of `call`; `conn` is the connection of the transaction around a transactional task's code.
+def stages(held: Held, call: Call, known: Prepared, conn: Any = None, carriers: Carriers | None = None) -> Stages:
+    """The stages of `call`, of which `known` is what was prepared of such calls.
+
+    `conn` is the connection of the transaction around a transactional task's code.
 
     An exception of the code, of the hooks or of what the result cannot be encoded for becomes the outcome. Those in
     `LEAVE`, and what `conn` says when its transaction is lost, go on to the caller.
     """
     if telemetry.heard():
         telemetry.emit("call.before", **_facts(held, call))
+    recorder: Recorder | None = None
     try:
         if call.kind == REVERT and held.expired(call.atom):
             return Expired(call)
-        known = prepared(held, call)
         code, before, after = known.function, known.before, known.after
         if known.arguments or known.wants or known.element:
             code = partial(code, **_arguments(held, call, known, conn))
@@ -127,15 +127,15 @@ def stages(held: Held, call: Call, conn: Any = None, carriers: Carriers | None =
                 return expand(held, call)
             if conn is None:
                 code, before, after = _apart(held, call, known, code, carriers)
-        recorder = None if known.teller is None else Recorder(held, call, known.teller)
-        with recorder or _SILENT:
-            try:
-                if before is not None:
-                    yield before
-                result = yield code
-            finally:
-                if after is not None:
-                    yield after
+        if known.teller is not None:
+            recorder = Recorder(held, call, known.teller)
+        try:
+            if before is not None:
+                yield before
+            result = yield code
+        finally:
+            if after is not None:
+                yield after
         if recorder is not None:
             recorder.end()
         return _outcome(held, call, result)
@@ -146,6 +146,8 @@ def stages(held: Held, call: Call, conn: Any = None, carriers: Carriers | None =
             raise
         return failed(held, call, error)
     finally:
+        if recorder is not None:
+            recorder.close()
         if telemetry.heard():
             telemetry.emit("call.after", **_facts(held, call))
 

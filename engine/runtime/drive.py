@@ -102,6 +102,8 @@ def drive(
                 f"run {held.id}: there is nothing to do and it is not over; this is a fault of sagalog, nothing was written"
             )
         arrived = yield Turn(drafts, calls, accepted, last, due)
+        if held.state is not state:  # the turn was rolled back, so that none of its calls was made
+            asked.withdrawn(calls)
         if last and not arrived:
             return
         drafts = []
@@ -124,10 +126,14 @@ class _Asked:
         return True
 
     def answered(self, arrival: Input) -> None:
-        call = getattr(arrival, "call", None)
-        if call in self.open:
-            self.open.discard(call)
-            self.probing -= call.kind in (PROBE, PROBE_REVERT)
+        self.withdrawn([getattr(arrival, "call", None)])
+
+    def withdrawn(self, calls: Sequence[Call | None]) -> None:
+        """Those of the calls that are questions are under way no longer: they may be asked again."""
+        for call in calls:
+            if call is not None and call in self.open:
+                self.open.discard(call)
+                self.probing -= call.kind in (PROBE, PROBE_REVERT)
 
 
 def _take(held: Held, input: Input, drafts: list[Draft], calls: list[Call], asked: _Asked) -> None:

@@ -147,7 +147,8 @@ class Held:
         self.values += columns.values
         self.created_at, self.changed_at = columns.at(0), columns.at(-1)
         self.inputs = unwrap(self.created["inputs"])
-        for place in (place for place, type in enumerate(columns.types) if type in _NOTED):
+        noted = [] if _NOTED.isdisjoint(columns.types) else range(len(columns.types))  # which takes a third of the walk
+        for place in (place for place in noted if columns.types[place] in _NOTED):
             here = slice(place, place + 1)
             (facts,) = decode_all(columns.types[here], columns.schemas[here], columns.facts[here])
             self._note(columns.types[place], facts, columns.values[place])

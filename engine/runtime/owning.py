@@ -58,12 +58,12 @@ class Owning:
             pass
 
     def _turns(
-        self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft], patient: bool = True
+        self, shell: Blocking, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft]
     ) -> Iterator[Turn]:
         """Drive a run that is owned until it rests; it is let go then, and by whatever breaks that off, resumable."""
         with _told(held):
             try:
-                yield from shell.turns(held, drive(held, first, shell.capacity, drafts, patient))
+                yield from shell.turns(held, drive(held, first, shell.capacity, drafts))
             finally:
                 if _still_ours(held):
                     with contextlib.suppress(SagalogError):
@@ -74,16 +74,14 @@ class Owning:
         for _ in self.go_on_by_turns(shell, held, wishes):
             pass
 
-    def go_on_by_turns(
-        self, shell: Blocking, held: Held, wishes: Sequence[Arrival], patient: bool = True
-    ) -> Iterator[Turn]:
-        """The same, a turn at a time; not `patient`: until there is nothing to do but to wait."""
+    def go_on_by_turns(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> Iterator[Turn]:
+        """The same, a turn at a time."""
         try:
             posted = shell.session.perform(lambda: hold.inbox([held.id]))
             messages = [Message(row.message_id, row.kind, row.sender, row.body) for row in posted]
             if messages or wanted(held, wishes):
                 first = [Recover(), *messages, *wishes]
-                yield from self._turns(shell, held, first, [held.fold(claim(self.desk, held.head))], patient)
+                yield from self._turns(shell, held, first, [held.fold(claim(self.desk, held.head))])
             else:
                 shell.session.perform(lambda: hold.release(held.id, held.head.epoch))
         finally:
@@ -124,18 +122,28 @@ class Owning:
                 await aio.run(held, drive(held, first, aio.capacity, drafts, patient), seen)
             finally:
                 if _still_ours(held):
-                    with contextlib.suppress(SagalogError):
-                        await asyncio.shield(aio.perform(lambda: hold.release(held.id, held.head.epoch)))
+                    await _release(aio, held)
 
     async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival], patient: bool = True) -> None:
         """`go_on` on an event loop; not `patient`: until there is nothing to do but to wait."""
         try:
-            messages = (await aio.mailbox.look([held.id])).get(held.id, [])
+            try:
+                messages = (await aio.mailbox.look([held.id])).get(held.id, [])
+            except (Exception, asyncio.CancelledError):
+                await _release(aio, held)
+                raise
             if messages or wanted(held, wishes):
                 first = [Recover(), *messages, *wishes]
                 await self._adrive(aio, held, first, [held.fold(claim(self.desk, held.head))], patient)
             else:
                 await aio.perform(lambda: hold.release(held.id, held.head.epoch))
+        finally:
+            self._free(held)
+
+    async def alet_go(self, aio: Aio, held: Held) -> None:
+        """`let_go` on an event loop, also where this is cancelled."""
+        try:
+            await _release(aio, held)
         finally:
             self._free(held)
 
@@ -183,6 +191,17 @@ class Patience:
 def wanted(held: Held, wishes: Sequence[Arrival]) -> bool:
     """Whether there is anything to do for a run: it does not rest, or more is asked for than to go on."""
     return may_resume(held.state) or any(not isinstance(wish, Resume) for wish in wishes)
+
+
+async def _release(aio: Aio, held: Held) -> None:
+    """Give the run back, also where this is cancelled; if that fails, its lease will run out with this process."""
+    giving = asyncio.ensure_future(aio.perform(lambda: hold.release(held.id, held.head.epoch)))
+    with contextlib.suppress(SagalogError):
+        try:
+            await asyncio.shield(giving)
+        except asyncio.CancelledError:
+            await asyncio.wait([giving])
+            raise
 
 
 def _still_ours(held: Held) -> bool:

@@ -25,7 +25,7 @@ class Prepared(NamedTuple):
     event loop runs it itself. `apart`: None for most calls; else there is a timeout, an executor or a policy that wants to
     know when the first attempt began, or it is a question without code of its own (the functions of a gate, the list of a
     fan-out). `policy`: asked when the call fails. `teller`: who may say how far it has come; `likely`: it is
-    likely to, so that the run listens while it waits for it.
+    likely to, so that the run listens while it waits for it. `inside`: it runs in the transaction that appends its outcome.
     """
 
     function: Callable[..., Any]
@@ -40,6 +40,7 @@ class Prepared(NamedTuple):
     policy: Any = None
     teller: Telling | None = None
     likely: bool = False
+    inside: bool = False
 
 
 def prepared(held: Held, call: Call) -> Prepared:
@@ -74,6 +75,7 @@ def _prepare(held: Held, call: Call) -> Prepared:
         policy=execution.policy,
         teller=atom if call.kind == EXECUTE and isinstance(atom, Telling) else None,
         likely=_likely(atom, call.kind),
+        inside=call.kind in (EXECUTE, REVERT) and spec.transactional,
     )
 
 

@@ -15,7 +15,7 @@ EVERY = 1.0
 
 
 class Recorder(Reporting):
-    """Takes the reports of one call; a context manager, within which they reach it."""
+    """Takes the reports of one call, from when it is made until it is closed."""
 
     __slots__ = ("_call", "_held", "_kept", "_next")
 

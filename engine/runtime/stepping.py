@@ -38,7 +38,7 @@ class Stepping(Acting):
         held = self._owning.take(shell, run, None)
         seen = held.head.version
         for _ in self._owning.go_on_by_turns(shell, held, [Resume()]):
-            for row in self.perform(lambda after=seen: log.read(run, after + 1)):  # type: ignore[misc]
+            for row in self.perform(lambda after=seen: log.read(run, after + 1)):  # type: ignore[misc]  # bound now
                 seen = row.version
                 yield Record.of(row, held.compiled.definition)
 
@@ -63,7 +63,7 @@ class Stepping(Acting):
         while page:
             found.update((run, None) for run, _ in page)
             last, due = page[-1]
-            page = self.perform(lambda after=(due, last): hold.due(now, PAGE, after))  # type: ignore[misc]
+            page = self.perform(lambda after=(due, last): hold.due(now, PAGE, after))  # type: ignore[misc]  # bound now
         return list(found)
 
     def _unfinished(self, states: Sequence[RunState]) -> list[UUID]:

@@ -18,20 +18,16 @@ from ...store.fault import explain
 from ...store.io import Operation, perform
 from ...store.session import Session
 from ...store.shape import Append, Refusal
-from ..core.decide import EXECUTE, REVERT, Aborted, Call, Failed, Succeeded
+from ..core.decide import Aborted, Call, Failed, Succeeded
 from .calls import Outcome, invoke_for, stages
 from .failing import failed
 from .held import Held
+from .prepared import prepared
 
 TRIES = 5
 """How often in a row one call may be broken off by the database before that is its failure."""
 SERVERS_OWN = ("53", "57", "58", "XX")
 """Classes of SQLSTATE that tell of the server's troubles, no space left for one, and never of a task's doing."""
-
-
-def transactional(held: Held, call: Call) -> bool:
-    """Whether the call's code runs inside the transaction that appends its outcome."""
-    return call.kind in (EXECUTE, REVERT) and held.compiled.definition.atoms[call.atom].transactional
 
 
 class Open(NamedTuple):
@@ -48,7 +44,7 @@ def call_inside(
     """Run the code inside a new transaction; the outcome, and for a success the transaction, which is still open."""
     mark = session.perform(transaction.begin)
     try:
-        outcome = invoke_for(held.id, stages(held, call, session.connection), wait)
+        outcome = invoke_for(held.id, stages(held, call, prepared(held, call), session.connection), wait)
     except Exception as error:
         lost = _databases_fault(session, error)
         _roll_back(session)

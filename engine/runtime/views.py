@@ -123,7 +123,7 @@ class Run:
         if state.cause == "ask":
             return f"a person has to say what became of {', '.join(repr(state.name(slot)) for slot in state.asked)}"
         if state.halted:
-            who = ", ".join(_decides(state, node) for node in state.halted)
+            who = ", ".join(decides(state, node) for node in state.halted)
             return f"a person has to decide: {who} could not; `resume` asks again, `revert` undoes everything that ran"
         return None
 
@@ -172,10 +172,10 @@ def _raised(held: Held, node: int, version: int) -> Failure:
     """What the code raised that was to decide at a node."""
     data = held.values[version]
     failure = GONE if data is None else Failure.from_data(decode(data))
-    return attrs.evolve(failure, atom=_decides(held.state, node))
+    return attrs.evolve(failure, atom=decides(held.state, node))
 
 
-def _decides(state: State, node: int) -> str:
+def decides(state: State, node: int) -> str:
     """Who was to decide at a node: a retry, or the deciders of a gate."""
     if node < state.atoms:
         return f"retry {state.name(node)!r}"

@@ -10,6 +10,7 @@ from sagalog_cliflows import calling, giving, squares
 from sagalog.cli.drawing import dot, mermaid
 from sagalog.engine.core.compile import compile
 from sagalog.engine.runtime.app import encode_inject
+from sagalog.engine.runtime.engine import Engine
 
 
 def told(cli: Any, run: str) -> list[str]:
@@ -95,6 +96,17 @@ def test_cli_resolved_a_history_tells_what_a_decider_said_and_what_is_ignored(cl
     drawn = cli("graph", run).out
     assert '["wrap<br>IGNORED"]:::IGNORED' in drawn and "classDef IGNORED" in drawn and "stroke-dasharray" in drawn
     assert 'style="rounded,filled,dashed"' in cli("graph", run, "--format", "dot").out
+
+
+def test_cli_resolved_show_tells_what_a_decider_raised_as_the_run_itself_does(cli: Any) -> None:
+    run = cli.one("puzzled", code=1)
+    assert run["state"] == "FAILURE"
+    with Engine.open(cli.url) as engine:
+        (failure,) = engine.state(run["id"]).failures
+    assert run["failures"] == [failure.to_data()] and (failure.message, failure.atom) == (
+        "who knows", "the deciders before 'wrap'"
+    )  # fmt: skip
+    assert "the deciders before 'wrap': Refused: who knows" in cli("show", run["id"]).out
 
 
 def test_cli_resolved_graphs_set_retries_fan_outs_and_deciders_off() -> None:

@@ -9,12 +9,13 @@ import pickle
 import threading
 import warnings
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
 
 from sagalog.engine.definition import Context, FunctorTask, Task, task
-from sagalog.engine.definition.progress import UPDATE_PROGRESS, Notifier, reporting, update
+from sagalog.engine.definition.progress import UPDATE_PROGRESS, Notifier, Reporting, reporting, update
 from sagalog.errors import UsageError
 
 
@@ -131,10 +132,13 @@ def test_a_call_within_a_call_tells_its_own_and_then_the_outer_goes_on() -> None
 
 
 def test_a_way_that_is_ended_from_another_context_is_closed_all_the_same() -> None:
-    way = reporting(Told())
-    contextvars.copy_context().run(way.__enter__)
-    way.__exit__(None, None, None)
+    context = contextvars.copy_context()
+    way = context.run(Reporting, None)
+    way.close()
     assert way.closed
+    for call in (update, partial(context.run, update)):
+        with pytest.raises(UsageError, match="update_progress"):
+            call(0.1)
 
 
 def test_listeners_are_told_in_order_each_with_details_of_its_own() -> None:

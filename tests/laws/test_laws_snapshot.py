@@ -10,10 +10,25 @@ import pytest
 from sagalog_play import Play
 
 from sagalog.engine.core.counters import initial
-from sagalog.engine.core.decide import Aborted, Recover, Resume, Revert, Suspend
+from sagalog.engine.core.decide import (
+    DECIDE,
+    EXECUTE,
+    EXPAND,
+    ON_FAILURE,
+    Aborted,
+    Progressed,
+    Recover,
+    Restore,
+    Resume,
+    Revert,
+    Suspend,
+)
 from sagalog.engine.core.evolve import evolve, fold
+from sagalog.engine.core.region import Fan, Region
 from sagalog.engine.core.state import State
-from sagalog.engine.definition import FunctorTask, Recovery, linear, unordered
+from sagalog.engine.core.states import RunState
+from sagalog.engine.core.undo import Undo
+from sagalog.engine.definition import AlwaysRevert, FunctorTask, Recovery, each, graph, linear, unordered
 from sagalog.errors import CorruptLog
 
 
@@ -66,20 +81,96 @@ def flow() -> Any:
     )  # fmt: skip
 
 
+def is_tried_again(play: Play) -> None:
+    """Retries that pass on, give up and raise; a group, a refusal, a fan-out, timers; a flow that is reverted alone."""
+    play.take(Resume(1))
+    play.advance()
+    answers = iter(["raise", "RETRY", "REVERT", "REVERT", "REVERT"])
+    failing = iter(["wait", "fail", "fail", "fail", "fail", "fail"])
+    for _ in range(200):
+        if not play.calls:
+            if play.state.run is RunState.FAILURE:
+                play.take(Recover(), Resume())
+                play.advance()
+            elif play.state.timers and play.state.run in (RunState.RUNNING, RunState.WAITING):
+                play.fire()
+            else:
+                return
+            continue
+        call = play.calls[0]
+        if call.kind == ON_FAILURE:
+            answer = next(answers)
+            play.fail() if answer == "raise" else play.answer(answer)
+        elif call.kind == DECIDE:
+            play.vote(False)
+        elif call.kind == EXPAND:
+            play.expand(3)
+        elif call.kind == EXECUTE and play.whose(call).startswith(("bad", "e[1]")):
+            play.wait(7) if next(failing, "fail") == "wait" else play.fail()
+        else:
+            play.take(Progressed(call, 0.5, b"{}"))
+            play.succeed()
+
+
+def is_put_aside_and_reverted(play: Play) -> None:
+    """Executed anew without having been undone, then reverted, each execution of it."""
+    play.take(Resume())
+    play.advance()
+    for _ in range(2):
+        play.fail()
+        play.take(Recover(), Restore(None, {}, None), Resume())
+        play.advance()
+    play.fail()
+    play.take(Recover(), Revert({}, None), Resume())
+    play.advance()
+    while play.calls:
+        play.succeed()
+
+
+def one(element: Any) -> None: ...
+
+
+def governed() -> Any:
+    fan = each(FunctorTask(one, "e", revert=lambda: None), into="element", outcome="SUCCESS_FOR_PARTIAL_SUCCESS")
+    refused = graph("refused")
+    source, target = task("source"), task("target")
+    refused.add(source, target).link(source, target, lambda history: False, "ATOM")
+    inner = linear("inner", AlwaysRevert("ri")).add(task("first"), unordered("pair").add(task("bad"), task("later")))
+    member = linear("m").add(task("bad member"), task("n"))
+    group = unordered("group", outcome="SUCCESS_FOR_PARTIAL_SUCCESS").add(fan, member)
+    return linear("f").add(group, refused, linear("outer", AlwaysRevert("ro")).add(inner, task("never")))
+
+
+STORIES: list[tuple[Callable[[Play], None], Callable[[], Any], dict[str, Any]]] = [
+    (refuses_to_revert, flow, {}),
+    (is_cut_short, flow, {}),
+    (is_put_aside_and_reverted, lambda: linear("f").add(task("a")), {"never_resolve": True}),
+    (is_tried_again, governed, {"defer_reverts": False, "timeout": 5, "given": ["x"]}),
+]
+
+
 def everything(state: State) -> dict[str, Any]:
     """All that a state has, whatever its own comparison looks at; in order, where it has an order."""
-    found = {name: getattr(state, name) for name in State.__slots__ if name not in ("definition", "undo")}
-    told = {name: list(kept.items()) if isinstance(kept, dict) else kept for name, kept in found.items()}
-    undo = state.undo
-    return told | {"undo": undo and [getattr(undo, name) for name in sorted(type(undo).__slots__)]}
+    found = {name: getattr(state, name) for name in State.__slots__ if name != "definition"}
+    return {name: told(kept) for name, kept in found.items()}
 
 
-@pytest.mark.parametrize("story", [refuses_to_revert, is_cut_short])
+def told(kept: Any) -> Any:
+    """A value of a state, the objects in it by their slots, and what has an order in it."""
+    if isinstance(kept, dict):
+        return [(key, told(value)) for key, value in kept.items()]
+    if isinstance(kept, Undo | Region | Fan):
+        names = sorted(set(type(kept).__slots__) - {"definition", "task"})
+        return [(name, told(getattr(kept, name))) for name in names]
+    return kept
+
+
+@pytest.mark.parametrize(("story", "make", "created"), STORIES)
 @pytest.mark.parametrize("capacity", [1, 3])
 def test_a_state_laid_down_at_any_record_goes_on_as_the_whole_log_does(
-    story: Callable[[Play], None], capacity: int
+    story: Callable[[Play], None], make: Callable[[], Any], created: dict[str, Any], capacity: int
 ) -> None:
-    play = Play(flow(), capacity)
+    play = Play(make(), capacity, **created)
     story(play)
     whole = everything(play.refold())
     assert everything(play.state) == whole
@@ -96,9 +187,9 @@ def test_a_state_laid_down_at_any_record_goes_on_as_the_whole_log_does(
 def test_the_stories_come_by_all_that_a_state_has() -> None:
     """Else the test above would be blind to what it never sees."""
     seen: set[str] = set()
-    for story in (refuses_to_revert, is_cut_short):
+    for story, make, created in STORIES:
         for capacity in (1, 3):
-            play = Play(flow(), capacity)
+            play = Play(make(), capacity, **created)
             story(play)
             state = initial(play.definition)
             for version, draft in enumerate(play.records, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from sagalog import Engine, FunctorTask, RunState, Sagalog, graph, linear
 from sagalog.config import Settings
 from sagalog.errors import DefinitionChanged, FlowError
@@ -54,7 +55,8 @@ def test_an_atom_in_another_version_is_refused_all_the_same(settings: Settings) 
     run, fingerprint = stopped(settings, "versions")
     later = linear("versions").add(named("one"), named("two"), named("three", version="2.0"))
     app = Sagalog([later], compatible={"versions": [fingerprint]})
-    with Engine.open(settings=settings, app=app) as engine, pytest.raises(DefinitionChanged, match=r"'three'.*'1\.0'.*'2\.0'"):
+    refused = pytest.raises(DefinitionChanged, match=r"'three'.*'1\.0'.*'2\.0'")
+    with Engine.open(settings=settings, app=app) as engine, refused:
         engine.resume(run)
 
 

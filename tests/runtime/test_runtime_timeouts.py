@@ -215,7 +215,8 @@ def test_a_run_out_of_time_gives_up_what_is_under_way_and_is_reverted(
     warm = FunctorTask(there.pid, "warm", executor=executor)
     slow = FunctorTask(there.sleep, "slow", executor=executor, timeout=60, inject={"seconds": 30})
     begun = time.monotonic()
-    done = run(engine, how, linear("late").add(first, warm, slow), raises=False, timeout=2.5 if executor == "process" else 0.4)
+    seconds = 2.5 if executor == "process" else 0.4
+    done = run(engine, how, linear("late").add(first, warm, slow), raises=False, timeout=seconds)
     assert time.monotonic() - begun < 25
     assert done.state is RunState.REVERTED
     assert undone == ["first"]
