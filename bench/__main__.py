@@ -16,12 +16,15 @@ from collections.abc import Sequence
 
 import attrs
 
-from . import batches, replay, scaling, speed, tailing
+from . import batches, fanout, graphs, replay, scaling, speed, tailing, turning
 from .figures import Figure, table
 from .ground import DURABLE, Ground, ground
 from .sizes import FULL, QUICK, TINY, Sizes
 
-PARTS = {"speed": speed, "append": batches, "resume": replay, "tail": tailing, "scaling": scaling}
+PARTS = {
+    "speed": speed, "append": batches, "resume": replay, "tail": tailing, "turning": turning, "fan-out": fanout,
+    "compile": graphs, "scaling": scaling,
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -138,9 +138,9 @@ class _Clock:
 
     def ran(self) -> Cost:
         end, cpu = time.perf_counter(), time.process_time()
-        peak = max(_peak() - self.memory, 0)
+        most = max(peak() - self.memory, 0)
         gc.collect()
-        return Cost(self.middle - self.began, end - self.middle, cpu - self.cpu, _memory() - self.memory, peak)
+        return Cost(self.middle - self.began, end - self.middle, cpu - self.cpu, _memory() - self.memory, most)
 
 
 def _memory() -> int:
@@ -148,7 +148,7 @@ def _memory() -> int:
     return _status("VmRSS:")
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most bytes that were ever resident. Not `ru_maxrss` where it can be helped: a child begins with its parent's."""
     return _status("VmHWM:")
 

@@ -18,6 +18,9 @@ class Sizes:
     ``resume``             records of the run that is resumed
     ``resume_line``        records of a short and a long run, which must cost the same per record
     ``tail``               appends, in all, of the writers whose log is followed
+    ``tries``              how often a retry tries its flow again, and tasks of that flow
+    ``elements``           of the fan-out that is timed, and of the one whose memory is measured
+    ``graph``              nodes and links of the graph flow that is compiled
     """
 
     rounds: int = 5
@@ -31,11 +34,14 @@ class Sizes:
     resume: int = 10_000
     resume_line: tuple[int, int] = (5_000, 20_000)
     tail: int = 50_000
+    tries: tuple[int, int] = (1_000, 10)
+    elements: tuple[int, int] = (10_000, 100_000)
+    graph: tuple[int, int] = (10_000, 40_000)
 
 
 FULL = Sizes()
 QUICK = Sizes(rounds=3, batches=40, again=3, tail=10_000)
 TINY = Sizes(
     rounds=1, steps=20, runs=5, run_steps=3, writers=2, batches=2, scale=(5, 10, 20), again=1, resume=50,
-    resume_line=(30, 60), tail=80,
+    resume_line=(30, 60), tail=80, tries=(10, 3), elements=(20, 40), graph=(50, 100),
 )  # fmt: skip

@@ -15,11 +15,13 @@ from rich.text import Text
 
 from .. import telemetry
 from ..engine.core.states import RunState
-from ..engine.runtime.engine import Engine, SeveralErrors
-from ..engine.runtime.views import Run
+from ..engine.runtime.acting import SeveralErrors
+from ..engine.runtime.engine import Engine
+from ..engine.runtime.views import Run, asked
 from ..errors import LeaseHeld, SagalogError, StoreUnavailable
 from . import words
 from .answers import REVERTED, batch, brief_failure
+from .outcomes import shortened
 from .picture import Stayed, picture
 from .screen import Screen
 from .seen import Seen
@@ -176,8 +178,13 @@ def answer_one(screen: Screen, seen: Seen) -> None:
     told = picture(seen)
     line = Text.assemble((words.clean(told["flow"]), "bold"), f"  {seen.id}  ", words.state(seen.state.run))
     screen.show(line)
-    for failure in told["failures"]:
+    failures, more = shortened(seen, told["failures"], _TOLD)
+    for failure in failures:
         screen.show(Text(f"  {words.brief(_said(failure), 300)}", "red"))
+    if more:
+        screen.show(Text(f"  and {words.count(more, 'more element')} failed", "red"))
+    if question := asked(seen.state):
+        screen.show(Text(f"  {words.brief(question, 300)}", "yellow"))
     for name, value in told["results"].items():
         screen.show(Text.assemble((f"  {words.brief(name, 40)} ", "dim"), words.value(value, 100)))
     if told["failures"] or seen.state.run is not RunState.SUCCESS:

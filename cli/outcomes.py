@@ -68,6 +68,14 @@ def failures_of(seen: Seen) -> list[dict[str, Any]]:
     return [*forward, *raised, *back]
 
 
+def shortened(seen: Seen, failures: list[dict[str, Any]], most: int) -> tuple[list[dict[str, Any]], int]:
+    """The failures, but of those of elements of fan-outs only the first `most`; how many are left out."""
+    own = {spec.name for spec in seen.definition.atoms}
+    elements = [failure for failure in failures if failure["atom"].endswith("]") and failure["atom"] not in own]
+    left_out = {id(failure) for failure in elements[most:]}
+    return [failure for failure in failures if id(failure) not in left_out], len(left_out)
+
+
 def failure_of(seen: Seen, version: int, slot: int) -> dict[str, Any]:
     """The failure that the record at `version` describes; that of a fan-out is made of those of its elements."""
     of_elements = seen.tree(version) is None and slot in seen.state.fans and slot not in seen.state.stuck

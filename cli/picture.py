@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from ..engine.core import records as r
 from ..engine.core.states import TaskState
+from ..engine.runtime.atoms import has_failed
 from ..engine.runtime.views import moment
 from ..errors import CorruptLog, Failure
 from ..projections import runs
@@ -98,7 +99,7 @@ def atom_of(seen: Seen, slot: int) -> dict[str, Any]:
     """CONTRACT's AtomView, of an atom or of an element of a fan-out."""
     state, spec = seen.state, seen.state.spec(slot)
     outcome, undone = state.result[slot], state.revert_result.get(slot, 0)
-    failed, stuck = slot in state.failures, slot in state.stuck
+    failed, stuck = has_failed(state, slot), slot in state.stuck
     share, said = state.progress.get(slot, (None, 0))
     fan = state.fans.get(slot)
     return {

@@ -11,10 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..engine.runtime.views import moment
+from ..engine.runtime.views import asked, moment
 from . import words
 from .answers import brief_failure
 from .options import common, talkative
+from .outcomes import shortened
 from .picture import NOT_REVERTIBLE, created_of, picture
 from .place import Place, find_run
 from .screen import Screen
@@ -24,7 +25,7 @@ from .seen import see as look
 _MANY = 60
 """Atoms beyond which only those are shown that something happened to."""
 _FEW = 12
-"""Elements of a fan-out beyond which the same goes for them."""
+"""Elements of a fan-out beyond which the same goes for them, and for their failures."""
 _UNDER_WAY = ("RUNNING", "WAITING", "REVERTING")
 _SETTLED = ("PENDING", "SUCCESS", "IGNORED")
 
@@ -61,8 +62,13 @@ def _head(seen: Seen, told: dict[str, Any]) -> RenderableType:
     grid.add_row("state", words.state(told["state"]))
     if told["reason"]:
         grid.add_row("reason", Text(words.brief(told["reason"], 300)))
-    for failure in told["failures"]:
+    if question := asked(seen.state):
+        grid.add_row("needed", Text(words.brief(question, 300), "yellow"))
+    failures, more = shortened(seen, told["failures"], _FEW)
+    for failure in failures:
         grid.add_row("failure", Text(words.brief(brief_failure(failure), 300), "red"))
+    if more:
+        grid.add_row("", Text(f"and {words.count(more, 'more element')}: --json shows all of them", "dim"))
     dues = [due for _, due in seen.state.timers.values()]
     if dues:
         grid.add_row("waits", f"until {words.moment(moment(min(dues)))}")
@@ -105,9 +111,12 @@ def _listed(atoms: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             continue
         elements = atoms[place : place + count]
         place += count
-        yield {**atom, "result": None, "said": _elements(elements)}
-        few = len(elements) <= _FEW
-        yield from elements if few else [each for each in elements if each["state"] not in _SETTLED][:_FEW]
+        wanted = elements if len(elements) <= _FEW else [each for each in elements if each["state"] not in _SETTLED]
+        said = _elements(elements)
+        if len(wanted) > _FEW:
+            said += f"; of {len(wanted):,} that need a look the first {_FEW} follow"
+        yield {**atom, "result": None, "said": said}
+        yield from wanted[:_FEW]
 
 
 def _elements(elements: list[dict[str, Any]]) -> str:

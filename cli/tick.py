@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..errors import SagalogError
 from . import words
 from .load import need_app
 from .options import app_option, common
@@ -27,6 +28,10 @@ def tick(place: Place, screen: Screen, run: str | None, app: str | None) -> None
             made = engine.tick(found)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("To go on: the same command again") from None
+        except SagalogError as error:
+            if found is None and error.run is not None and not str(error).startswith("run "):
+                screen.say(f"in run {error.run}; all others have had their turn:", "yellow")
+            raise
         if screen.as_json:
             screen.answer({"calls": made})
         elif found is None:

@@ -119,6 +119,11 @@ class _Common:
             # Not the URL itself: it may hold a password.
             raise UsageError(f"database URL: expected postgresql://…, which libpq can read: {str(error).strip()}") from None
         self._conninfo = make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+        self._ended = False
+
+    def _usable(self) -> None:
+        if self._ended:
+            raise UsageError("this engine is closed: it does nothing any more; open another with Engine.open()")
 
 
 class Session(_Common):
@@ -175,6 +180,11 @@ class Session(_Common):
         if cursor is not None:
             cursor.connection.close()
 
+    def end(self) -> None:
+        """Close the connection for good: whoever still uses the session is told so by a UsageError."""
+        self._ended = True
+        self.close()
+
     def _act(self, effect: Effect) -> Rows:
         if isinstance(effect, Query):
             if self._cursor is None:
@@ -188,6 +198,7 @@ class Session(_Common):
         return []
 
     def _connect(self) -> None:
+        self._usable()
         self.close()
         connection = psycopg.connect(self._conninfo, autocommit=True)
         try:
@@ -254,6 +265,11 @@ class AsyncSession(_Common):
         if cursor is not None:
             await cursor.connection.close()
 
+    async def end(self) -> None:
+        """Close the connection for good: whoever still uses the session is told so by a UsageError."""
+        self._ended = True
+        await self.close()
+
     async def _act(self, effect: Effect) -> Rows:
         if isinstance(effect, Query):
             if self._cursor is None:
@@ -267,6 +283,7 @@ class AsyncSession(_Common):
         return []
 
     async def _connect(self) -> None:
+        self._usable()
         await self.close()
         connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         try:

@@ -195,10 +195,12 @@ class Watch:
         if state.ready:
             top = order[state.ready[0]]
             assert self.startable(state, top), f"{state.name(top)} is next, and may not start"
+        heap = sorted(order[entry] for entry in state.ready)
         for atom in range(state.atoms):
             if self.startable(state, atom) and not (state.halted or state.asked or state.stuck):
-                assert state.queued[atom], f"{state.name(atom)} may start, and is not in the heap"
-        assert sorted(order[entry] for entry in state.ready) == [a for a in range(state.atoms) if state.queued[a]]
+                assert atom in heap, f"{state.name(atom)} may start, and is not in the heap"
+        if not state.plain:
+            assert heap == [atom for atom in range(state.atoms) if state.queued[atom]]
 
     def startable(self, state: State, atom: int) -> bool:
         if state.waits[atom] or self.shut(state, atom):

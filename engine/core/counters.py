@@ -56,19 +56,12 @@ def settle(state: State, node: int) -> None:
                 todo.append(successor)
 
 
-def settle_task(state: State, atom: int) -> None:
-    """`settle` for a plain state: whatever comes after the task has not begun."""
-    waits, atoms = state.waits, state.atoms
-    state.done[atom] = 1
-    for successor in state.after[atom]:
-        left = waits[successor] - 1
-        waits[successor] = left
-        if not left:
-            if successor >= atoms:
-                settle(state, successor)
-            else:
-                state.queued[successor] = 1
-                heappush(state.ready, state.rank[successor])
+def unplain(state: State) -> None:
+    """From here on the state is no longer a plain one."""
+    state.plain = False
+    state.queued = bytearray(state.atoms)
+    for entry in state.ready:
+        state.queued[state.definition.order[entry]] = 1
 
 
 def _met(state: State, atom: int) -> bool:

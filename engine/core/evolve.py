@@ -9,12 +9,12 @@ Here are the moves of tasks and runs; what retries, groups, fan-outs and persons
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import heappop
+from heapq import heappop, heappush
 
 from ...errors import CorruptLog
 from . import fans, scopes
 from . import records as r
-from .counters import come_back, settle_task, settled, tidy, undo_of
+from .counters import come_back, settle, settled, tidy, undo_of, unplain
 from .moves import Facts, illegal, leave
 from .state import State
 from .states import RetryState, RunState, TaskState, origins, run_origins
@@ -38,36 +38,45 @@ def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Seq
         CorruptLog: a version does not follow, a type is not known, or the machine has no such move.
     """
     task, execution, attempt, result = state.task, state.execution, state.attempt, state.result
-    running, rank = state.running, state.rank
-    plain, ready, queued = state.plain, state.ready, state.queued
+    running, rank, after, atoms = state.running, state.rank, state.after, state.atoms
+    plain, ready, waits, done, at = state.plain, state.ready, state.waits, state.done, state.version
     for version, type, fact in zip(versions, types, facts, strict=True):
-        if version != state.version + 1:
-            raise CorruptLog(f"record {version} ({type}) does not follow version {state.version}: one is missing or double")
-        state.version = version
-        if plain and type == r.TASK_RUNNING:
+        at += 1
+        if version != at:
+            raise CorruptLog(f"record {version} ({type}) does not follow version {at - 1}: one is missing or double")
+        if plain and type == r.TASK_RUNNING and task[fact["atom"]] is PENDING:
             atom = fact["atom"]
-            if task[atom] is not PENDING:
-                _start_again(state, atom)
             task[atom] = RUNNING
             execution[atom] = fact["execution"]
             attempt[atom] = fact["attempt"]
             running[atom] = None
             if ready and ready[0] == rank[atom]:
                 heappop(ready)
-                queued[atom] = 0
         elif plain and type == r.TASK_SUCCESS and task[fact["atom"]] is RUNNING:
             atom = fact["atom"]
             del running[atom]
             task[atom] = SUCCESS
             result[atom] = version
+            done[atom] = 1
             state.open -= 1
-            settle_task(state, atom)
+            for node in after[atom]:  # none of it has begun
+                waits[node] = left = waits[node] - 1
+                if left:
+                    continue
+                if node < atoms:
+                    heappush(ready, rank[node])
+                else:
+                    settle(state, node)
         else:
+            state.version = version
             handler = _HANDLERS.get(type)
             if handler is None:
                 raise CorruptLog(f"record {version}: this code does not know the type {type!r}; newer code has written it")
+            if plain and type not in _STILL_PLAIN:
+                unplain(state)
             handler(state, fact)
-            plain, ready, queued = state.plain, state.ready, state.queued
+            plain, ready, waits, done = state.plain, state.ready, state.waits, state.done
+    state.version = at
 
 
 def _slot(state: State, facts: Facts) -> int:
@@ -79,6 +88,7 @@ def _start_again(state: State, slot: int) -> None:
     """What is not PENDING is started: another attempt."""
     if state.task[slot] not in _TO_RUNNING:
         raise illegal(state, slot, "RUNNING")
+    state.result[slot] = 0  # what it waited after has told of an attempt before
     state.unknown.pop(slot, None)
     state.waiting.pop(slot, None)
     state.overdue.pop(slot, None)
@@ -328,6 +338,11 @@ _HANDLERS: dict[str, Callable[[State, Facts], None]] = {
     r.RUN_RECOVERED: scopes.recovered,
     r.RUN_PENDING: scopes.reset,
 }
+
+_STILL_PLAIN = frozenset((
+    r.RUN_CREATED, r.RUN_CLAIMED, r.RUN_RUNNING, r.RUN_SUSPENDING, r.RUN_SUSPENDED, r.RUN_SUCCESS, r.MESSAGE_ACCEPTED,
+    r.TASK_PROGRESS,
+))  # fmt: skip
 
 RECORD_TYPES = tuple(_HANDLERS)
 """Every record type that this code can fold."""

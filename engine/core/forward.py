@@ -25,11 +25,23 @@ STAYS = ("not_revertible", "skipped")
 
 def forward(state: State, limit: int) -> Iterator[Step]:
     """Begin what may be begun while there are less than `limit` calls under way."""
-    # Where there are only tasks one round will do: nothing that is decided in it lets more begin.
-    return _round(state, limit) if state.plain else _rounds(state, limit)
+    return _plainly(state, limit) if state.plain else _rounds(state, limit)
+
+
+def _plainly(state: State, limit: int) -> Iterator[Step]:
+    """Where tasks have just succeeded, and nothing else has happened: start those whose turn it is."""
+    order, ready, execution, running = state.definition.order, state.ready, state.execution, state.running
+    while ready and len(running) < limit:
+        atom = order[ready[0]]
+        number = execution[atom] + 1
+        yield of_atom(r.TASK_RUNNING, atom, number, 1)
+        yield Call(EXECUTE, atom, number, 1)
+    if not state.open:
+        yield Draft(r.RUN_SUCCESS, {})
 
 
 def _rounds(state: State, limit: int) -> Iterator[Step]:
+    """All else: what one round decides may let more begin."""
     yield from _round(state, limit)
     while state.run is U.RUNNING and (state.full or state.regions or "due" in state.gates.values()):
         before = state.version
@@ -39,23 +51,15 @@ def _rounds(state: State, limit: int) -> Iterator[Step]:
 
 
 def _round(state: State, limit: int) -> Iterator[Step]:
-    if not state.plain or state.unresolved or state.stuck or state.asked or state.lost:
-        yield from _beside(state, limit)
-        if state.run is not U.RUNNING or _stopped(state):
-            return
-    if state.unknown or state.overdue:
-        for slot in [*state.unknown, *state.overdue]:
-            if _free(state, limit) and not undone(state, slot) and not state.waits[state.atom_of(slot)]:
-                yield from again(state, slot)
-    order, ready, plain = state.definition.order, state.ready, state.plain
+    yield from _beside(state, limit)
+    if state.run is not U.RUNNING or _stopped(state):
+        return
+    for slot in [*state.unknown, *state.overdue]:
+        if _free(state, limit) and not undone(state, slot) and not state.waits[state.atom_of(slot)]:
+            yield from again(state, slot)
+    order, ready = state.definition.order, state.ready
     while ready and len(state.running) + len(state.reverting) + len(state.opening) < limit:
-        atom = order[ready[0]]
-        if plain:
-            execution = next_execution(state, atom)
-            yield of_atom(r.TASK_RUNNING, atom, execution, 1)
-            yield Call(EXECUTE, atom, execution, 1)
-        else:
-            yield from _start(state, atom)
+        yield from _start(state, order[ready[0]])
     if not state.running and not state.reverting:
         yield from _end(state)
 
@@ -138,7 +142,9 @@ def _failure(state: State) -> Draft:
     if state.asked:
         return Draft(r.RUN_FAILURE, {"cause": "ask", **named(state, state.asked)})
     if state.halted:
-        return Draft(r.RUN_FAILURE, {"cause": "raised", "atoms": list(state.halted)})
+        retries = [node for node in state.halted if node < state.atoms]
+        facts = {"cause": "raised", "atoms": retries, "gates": [node for node in state.halted if node >= state.atoms]}
+        return Draft(r.RUN_FAILURE, facts)
     return Draft(r.RUN_FAILURE, {"cause": "never_resolve", "atoms": list(state.unresolved)})
 
 

@@ -50,7 +50,8 @@ class State:
         cause, reason: why the run is in the state it is in, and the version of the record with the reason (0: none).
         undo: the counters of the way back, once there is one.
         defers, resolves: whether a REVERT without anyone outward undoes the whole run; whether failures are resolved.
-        plain: nothing but tasks that run and are reverted has been seen: the quick way will do.
+        plain: tasks have been started and have succeeded, and nothing else has happened: the quick way will do. `queued` is
+            not kept as long.
         given: inputs that stand before a provider of that name; lacking: some provider may be missing.
     """
 
@@ -62,6 +63,33 @@ class State:
         "revert_result", "reverting", "run", "running", "spread", "stuck", "task", "timeout", "timers", "undo",
         "unknown", "unresolved", "verdicts", "version", "waiting", "waits",
     )  # fmt: skip
+
+    revert_result: dict[int, int]
+    parked: list[int]
+    unknown: dict[int, None]
+    waiting: dict[int, int]
+    overdue: dict[int, None]
+    timers: dict[int, tuple[int, int]]
+    lost: dict[int, None]
+    failures: dict[int, int]
+    stuck: dict[int, int]
+    unresolved: dict[int, int]
+    asked: dict[int, None]
+    halted: dict[int, int]
+    outcome: dict[int, str]
+    history: dict[int, list[tuple[int, dict[int, int]]]]
+    regions: dict[int, Region]
+    dead: dict[int, None]
+    gates: dict[int, str]
+    verdicts: dict[int, bool]
+    earlier: dict[int, list[tuple[int, int, str]]]
+    counted: dict[int, int]
+    fans: dict[int, Fan]
+    owners: list[int]
+    opening: dict[int, None]
+    spread: dict[int, None]
+    full: dict[int, None]
+    progress: dict[int, tuple[float, int]]
 
     def __init__(self, definition: Definition) -> None:
         atoms, nodes = len(definition.atoms), len(definition.after)
@@ -75,39 +103,13 @@ class State:
         self.execution = [0] * nodes
         self.attempt = [0] * nodes
         self.result = [0] * nodes
-        self.revert_result: dict[int, int] = {}
         self.waits = list(definition.fan_in)
         self.done = bytearray(nodes)
         self.queued = bytearray(atoms)
         self.ready: list[int] = []
-        self.parked: list[int] = []
         self.running: dict[int, None] = {}
         self.reverting: dict[int, None] = {}
-        self.unknown: dict[int, None] = {}
-        self.waiting: dict[int, int] = {}
-        self.overdue: dict[int, None] = {}
-        self.timers: dict[int, tuple[int, int]] = {}
-        self.lost: dict[int, None] = {}
-        self.failures: dict[int, int] = {}
-        self.stuck: dict[int, int] = {}
-        self.unresolved: dict[int, int] = {}
-        self.asked: dict[int, None] = {}
-        self.halted: dict[int, int] = {}
-        self.outcome: dict[int, str] = {}
         self.open = atoms
-        self.history: dict[int, list[tuple[int, dict[int, int]]]] = {}
-        self.regions: dict[int, Region] = {}
-        self.dead: dict[int, None] = {}
-        self.gates: dict[int, str] = {}
-        self.verdicts: dict[int, bool] = {}
-        self.earlier: dict[int, list[tuple[int, int, str]]] = {}
-        self.counted: dict[int, int] = {}
-        self.fans: dict[int, Fan] = {}
-        self.owners: list[int] = []
-        self.opening: dict[int, None] = {}
-        self.spread: dict[int, None] = {}
-        self.full: dict[int, None] = {}
-        self.progress: dict[int, tuple[float, int]] = {}
         self.cause = ""
         self.reason = 0
         self.undo: Undo | None = None
@@ -116,6 +118,14 @@ class State:
         self.plain = definition.plain
         self.given: tuple[str, ...] = ()
         self.timeout = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever most runs never need is made when it is first looked at: a process may hold many thousands of them."""
+        if name not in _SELDOM:
+            raise AttributeError(name)
+        made: Any = [] if name in ("parked", "owners") else {}
+        setattr(self, name, made)
+        return made
 
     def atom_of(self, slot: int) -> int:
         """The atom whose slot, or whose element's slot, it is."""
@@ -202,6 +212,7 @@ class State:
     __hash__ = None  # type: ignore[assignment]  # mutable: evolve changes it in place
 
 
+_SELDOM = frozenset(State.__annotations__)
 _STATES: dict[str, AtomState] = {**{str(state): state for state in TaskState}, "RETRYING": RetryState.RETRYING}
 
 _PLAIN = (

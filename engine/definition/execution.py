@@ -15,6 +15,8 @@ from ...errors import FlowError
 from .policy import policy_of
 
 EXECUTORS = ("inline", "thread", "process")
+LONG = 1e9
+"""Seconds, some 31 years: a timeout is shorter."""
 
 
 def _count(config: object, attribute: attrs.Attribute[int | None], value: object) -> None:
@@ -99,6 +101,9 @@ def _timeout(value: object, name: str) -> float | None:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isfinite(seconds) or seconds <= 0:
         raise FlowError(f"task {name!r}: timeout must be seconds above zero, or such a timedelta; found {value!r}")
+    if seconds >= LONG:
+        least = f"less than {LONG:.0e} seconds; leave it out for none"
+        raise FlowError(f"task {name!r}: timeout must be {least}; found {value!r}")
     return float(seconds)
 
 

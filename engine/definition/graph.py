@@ -143,6 +143,8 @@ class GraphFlow(Flow):
         if place is None and not isinstance(item, Atom | Flow):
             place = self._functions.get(item)
         if place is None:
+            if isinstance(item, str):
+                raise UnknownSource(f"graph flow {self.name!r}: links are between items, not their names; found {item!r}")
             name = getattr(item, "name", None) or getattr(item, "__name__", repr(item))
             raise UnknownSource(f"graph flow {self.name!r} has no item {name!r}; add it before it is linked")
         return place

@@ -24,7 +24,7 @@ def _seconds(policy: object, attribute: attrs.Attribute[Any], value: object) -> 
 
 
 def _classes(value: object) -> tuple[ExceptionClass, ...]:
-    found = [value] if isinstance(value, type) else list(value) if isinstance(value, Iterable) else [value]
+    found: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, type | str) else [value]
     for each in found:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
             raise FlowError(f"RetryPolicy: retry_on_exceptions must list exception classes; found {each!r} among them")

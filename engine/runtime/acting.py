@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from ...codec.compose import wrap
 from ...codec.records import decode_all
 from ...codec.values import encode
 from ...config import Settings
-from ...errors import DefinitionChanged, Failure, FlowFailed, LeaseHeld, UnknownSource, UsageError
+from ...errors import DefinitionChanged, Failure, FlowFailed, LeaseHeld, SagalogError, UnknownSource, UsageError
 from ...store import hold, log
 from ..core.decide import Resume
 from ..core.records import MESSAGE_ACCEPTED
@@ -43,6 +43,17 @@ class Mode(StrEnum):
     CONTINUE = "CONTINUE"
     RECOVER = "RECOVER"
     RESTART = "RESTART"
+
+
+class SeveralErrors(SagalogError):
+    """Several runs could not be gone on with, each for a reason of its own; `errors` has them."""
+
+    def __init__(self, errors: Sequence[SagalogError]) -> None:
+        super().__init__(errors)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"{e.run}: {e}" for e in self.errors)])
 
 
 class Acting(Looking):
@@ -237,6 +248,8 @@ class Acting(Looking):
         run_id = as_id(run)
         if run_id == CURRENT.get():
             raise UsageError(f"a task of run {run_id} cannot {kind} its own run: it would wait for itself; let it fail")
+        if run_id in self._shells.blocking().stepped:
+            raise UsageError(f"run {run_id} is gone on with by steps on this thread: end that (close) before you {kind} it")
         self._lease.ensure()
         message = uuid4()
         deadline = None if wait is None else time.monotonic() + wait
@@ -324,8 +337,10 @@ def _state(state: TaskState | str, atom: str) -> TaskState:
 def finished(held: Held, raises: bool) -> Run:
     """The run as it has come to rest; FlowFailed where something failed and that is wanted to be raised."""
     run = Run(held)
+    if not raises or run.state not in FAILED:
+        return run
     failures = run.failures
-    if raises and run.state in FAILED and (failures or run.state is RunState.FAILURE):
+    if failures or run.state is RunState.FAILURE:
         alive = next((failure.exception for failure in failures if failure.exception is not None), None)
         raise FlowFailed(run.id, failures, run.asked, str(run.state)) from alive
     return run

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+from ...errors import UsageError
 from ...store.io import Operation
 from ...store.session import AsyncSession, Session
 from ..core.decide import Aborted, Call, Failed
@@ -68,16 +69,29 @@ class Aio:
         self.spare: list[Session] = []
         self.lanes: dict[Carrier, Threads] = {}
         self.sessions: Sequence[AsyncSession] = ()
+        self.flights: set[Flight] = set()
+        self.busy = 0  # runs that are owned here
+        self.closed = False
+
+    @contextlib.contextmanager
+    def owning(self) -> Iterator[None]:
+        """For as long as a run is owned here: `close` waits until it has been let go."""
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
 
     async def run(self, held: Held, drive: Drive, seen: Iterable[UUID] = ()) -> None:
         """Drive the run until it rests; raises what the blocking shell raises. `seen`: messages the drive has already."""
+        turn = next(drive)
         flight = Flight(self, held)
+        self.flights.add(flight)
         self.mailbox.watch(held.id, flight.wake, seen)
         held.wake = flight.wake_from_anywhere
         open: Open | None = None
         outer = CURRENT.get()
         CURRENT.set(held.id)
-        turn = next(drive)
         try:
             while True:
                 broken = await self._commit(held, turn, open)
@@ -86,6 +100,8 @@ class Aio:
                     turn = drive.send([broken])
                 elif turn.last:
                     return
+                elif self.closed:
+                    raise UsageError(f"run {held.id}: its engine was closed; it stays as it is: resume it with another one")
                 else:
                     arrived, open = await flight.next(turn.calls, turn.due)
                     turn = drive.send(arrived)
@@ -93,6 +109,7 @@ class Aio:
             CURRENT.set(outer)
             held.wake = None
             self.mailbox.forget(held.id)
+            self.flights.discard(flight)
             await flight.land()
 
     async def call(self, held: Held, call: Call) -> Arrived:
@@ -181,7 +198,10 @@ class Aio:
         self._give_back(open.session)
 
     async def close(self) -> None:
-        """Finish the flushes under way and give the connections back."""
+        """Break off the runs that are under way, finish the flushes and give the connections back."""
+        self._break_off()
+        while self.busy:
+            await asyncio.sleep(0.005)
         await self.mailbox.close()
         await self.writer.close()
         await self.pool.close()
@@ -189,16 +209,22 @@ class Aio:
 
     def abandon(self) -> None:
         """Give back what can be given back without the loop, which may be gone."""
+        self._break_off()
         self.threads.close()
         self.inside.close()
         for lane in self.lanes.values():
             lane.close()
         for session in self.spare:
-            session.close()
+            session.end()
         for connected in self.sessions:
             # Closing a connection waits for nothing, so it needs no loop either.
             with contextlib.suppress(StopIteration):
-                connected.close().send(None)
+                connected.end().send(None)
+
+    def _break_off(self) -> None:
+        self.closed = True
+        for flight in list(self.flights):
+            flight.wake_from_anywhere()
 
 
 async def _caught(coroutine: Any) -> tuple[Any, BaseException | None]:
@@ -241,7 +267,7 @@ class Pool:
     async def close(self) -> None:
         """Close all of them."""
         for session in self._sessions:
-            await session.close()
+            await session.end()
 
 
 class Flight:
@@ -278,7 +304,7 @@ class Flight:
             return [*mailbox.take(run)], None  # before anything else begins
         calls, self._pending = self._pending, []
         alone = len(calls) == 1 and due is None and not self._tasks and not self._landed
-        if alone and not prepared(self._held, calls[0]).likely:
+        if alone and prepared(self._held, calls[0]).teller is None:
             landed = await self._shell.call(self._held, calls[0])
             if landed[1] is None and not self._held.reports and not mailbox.has(run):
                 return [landed[0]], None
@@ -296,7 +322,7 @@ class Flight:
         mailbox, held = self._shell.mailbox, self._held
         self._rung = False
         alarm = None if due is None else self._shell.loop.call_later(self._shell.seconds(due), self._ring)
-        while not (self._landed or held.reports or self._rung or mailbox.has(held.id)):
+        while not (self._landed or held.reports or self._rung or mailbox.has(held.id) or self._shell.closed):
             self._event.clear()
             await self._event.wait()
         if alarm is not None:

@@ -85,6 +85,8 @@ class Sagalog:
         """The flow's graph and code; compiled once, and again when the flow or a task has been added to."""
         if isinstance(flow, Made):
             return self._compile(flow.flow)
+        if not isinstance(flow, Flow | Atom):
+            raise FlowError(f"expected a flow or a task; found {flow!r} ({type(flow).__name__})")
         compiled = self._compile(flow)
         self._by_print[compiled.definition.fingerprint] = compiled
         self._newest[compiled.definition.name] = compiled

@@ -11,6 +11,7 @@ import attrs
 from ...codec.values import decode
 from ...errors import Failure
 from ..core.inputs import EXECUTE, REVERT
+from ..core.state import State
 from ..core.states import RetryState, TaskState
 from .arguments import failure_at, provided
 from .held import Held
@@ -22,6 +23,7 @@ _ELEMENT = re.compile(r"(.+)\[(0|[1-9]\d*)\]", re.DOTALL)
 class AtomView:
     """One atom of a run. `execution` and `attempt` count from 1 (0: never started); results are decoded values.
 
+    `failure`, of one that is WAITING for its next attempt: that of the last one.
     `outcome` is what a revert came to: reverted, nothing_to_revert (declared so), undeclared (nothing was done, and nobody
     said that nothing has to be), not_revertible, skipped. `progress` is what the task said last, 0 to 1, with `details`.
     `tries`, of a retry: how often its flow has been tried, as far as it remembers. `elements`, of a fan-out whose list
@@ -90,7 +92,8 @@ def view(held: Held, slot: int) -> AtomView:
     """The atom, or element of a fan-out, at a slot of the state."""
     state = held.state
     version, undone = state.result[slot], state.revert_result.get(slot, 0)
-    failed, stuck, fan = slot in state.failures, slot in state.stuck, state.fans.get(slot)
+    stuck, fan = slot in state.stuck, state.fans.get(slot)
+    failed = has_failed(state, slot)
     fraction, said = state.progress.get(slot, (None, 0))
     retry = state.spec(slot).kind == "retry"
     return AtomView(
@@ -109,6 +112,11 @@ def view(held: Held, slot: int) -> AtomView:
         tries=len(state.history.get(slot, ())) if retry else None,
         elements=None if fan is None else fan.count,
     )
+
+
+def has_failed(state: State, slot: int) -> bool:
+    """Whether what is stored of a slot is a failure: its own, or that of the attempt after which it waits for the next."""
+    return slot in state.failures or (state.task[slot] is TaskState.WAITING and state.result[slot] != 0)
 
 
 def _decoded(data: bytes | None) -> Any:

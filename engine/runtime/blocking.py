@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 from ...errors import SagalogError
 from ...store import hold, log
@@ -32,6 +33,7 @@ class Blocking:
         self.carriers = desk.carriers
         self._runner: asyncio.Runner | None = None
         self.inside = False  # whether a transaction is open on the session
+        self.stepped: set[UUID] = set()  # runs that this thread goes on with by steps
         self._look = 0.0
 
     def run(self, held: Held, drive: Drive) -> None:
@@ -59,7 +61,10 @@ class Blocking:
                 if broken is not None:
                     turn = drive.send([broken])
                     continue
+                CURRENT.set(outer)  # whoever goes on by steps may do something else between two of them
                 yield turn
+                outer = CURRENT.get()
+                CURRENT.set(held.id)
                 if turn.last:
                     return
                 queue.extend(turn.calls)
@@ -78,7 +83,8 @@ class Blocking:
             self.session.close()
             raise
         finally:
-            CURRENT.set(outer)
+            if CURRENT.get() == held.id:
+                CURRENT.set(outer)
 
     def _pause(self, held: Held, due: int | None) -> list[Message]:
         """Wait for the next timer, or until it is time to look into the inbox again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from multiprocessing import current_process
 from types import TracebackType
 from typing import Any, Self, Unpack
 from uuid import UUID
@@ -16,7 +17,7 @@ from ...store.ids import run_id as new_id
 from ...store.server import embedded
 from ...store.session import Session
 from ..core.states import RunState
-from .acting import Acting, finished
+from .acting import Acting, SeveralErrors, finished
 from .app import Sagalog
 from .clock import Clock, SystemClock
 from .desk import Desk, KeyTaken, refused
@@ -31,17 +32,6 @@ from .views import Record, Run
 UNFINISHED = (RunState.PENDING, RunState.RUNNING, RunState.WAITING, RunState.SUSPENDING, RunState.REVERTING)
 """States in which a run is somebody's work. A suspended one waits for a person."""
 AT_REST = (RunState.SUSPENDED,)
-
-
-class SeveralErrors(SagalogError):
-    """Several runs could not be gone on with, each for a reason of its own; `errors` has them."""
-
-    def __init__(self, errors: Sequence[SagalogError]) -> None:
-        super().__init__(errors)
-        self.errors = tuple(errors)
-
-    def __str__(self) -> str:
-        return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"{e.run}: {e}" for e in self.errors)])
 
 
 class Engine(Stepping, Acting):
@@ -78,6 +68,11 @@ class Engine(Stepping, Acting):
         Raises:
             UsageError: no URL and no embedded server. StoreUnavailable. SchemaMismatch: run `sagalog init` first.
         """
+        if getattr(current_process(), "_inheriting", False):
+            raise UsageError(
+                "a worker process imports the main module again, which would run its flows twice; put what starts runs "
+                'under `if __name__ == "__main__":`'
+            )
         if app is not None and not isinstance(app, Sagalog):
             raise UsageError(f"app must be a Sagalog(flows=[…]); found {type(app).__name__}; for flows use flows=[…]")
         settings = settings or Settings.load()

@@ -55,6 +55,12 @@ class Held:
         "inputs", "limit", "live", "made", "now", "reports", "state", "until", "values", "wake",
     )  # fmt: skip
 
+    live: dict[tuple[int, str], BaseException]
+    aborts: dict[int, int]
+    until: dict[int, int]
+    elements: dict[int, list[bytes]]
+    began: dict[tuple[int, int], int]
+
     def __init__(
         self, compiled: Compiled, head: Head, now: Callable[[], int] | None = None, limit: int = VALUE_LIMIT
     ) -> None:
@@ -62,21 +68,24 @@ class Held:
         self.head = head
         self.state: State = initial(compiled.definition)
         self.values: list[bytes | None] = [None]
-        self.live: dict[tuple[int, str], BaseException] = {}
         self.facts: dict[str, Any] = {}
         self.inputs: dict[str, bytes] = {}
-        self.aborts: dict[int, int] = {}
         self.now = now
         self.limit = limit
-        self.until: dict[int, int] = {}
-        self.elements: dict[int, list[bytes]] = {}
         self.alarms: list[tuple[int, int]] = []
-        self.began: dict[tuple[int, int], int] = {}
         self.deadline = 0
         self.reports: deque[Progressed] = deque()
         self.wake: Callable[[], None] | None = None
         self.made = 0
         self.created_at = self.changed_at = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """What few runs need is made when it is first looked at."""
+        if name not in _SELDOM:
+            raise AttributeError(name)
+        made: dict[Any, Any] = {}
+        setattr(self, name, made)
+        return made
 
     @property
     def id(self) -> UUID:
@@ -199,8 +208,9 @@ class Held:
     def report(self, progressed: Progressed) -> None:
         """A task says how far it is; on any thread."""
         self.reports.append(progressed)
-        if self.wake is not None:
-            self.wake()
+        wake = self.wake  # which another thread may be taking away
+        if wake is not None:
+            wake()
 
     def told(self) -> list[Progressed]:
         """What tasks have said since, each once."""
@@ -218,3 +228,6 @@ class Held:
         name = self.compiled.definition.atoms[atom].name
         place = 0 if instance is None else instance + 1
         return str(uuid5(self.id, f"{name}\0{place}\0{execution}\0{direction}"))
+
+
+_SELDOM = frozenset(Held.__annotations__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -74,7 +74,7 @@ class Owning:
         for _ in self.go_on_by_turns(shell, held, wishes):
             pass
 
-    def go_on_by_turns(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> Iterator[Turn]:
+    def go_on_by_turns(self, shell: Blocking, held: Held, wishes: Sequence[Arrival]) -> Generator[Turn, None, None]:
         """The same, a turn at a time."""
         try:
             posted = shell.session.perform(lambda: hold.inbox([held.id]))
@@ -102,10 +102,21 @@ class Owning:
         while True:
             try:
                 with self._reserved(run_id):
-                    return await aio.perform(lambda: take_over(self.desk, self.app, run_id, bool(steal)))
+                    return await self._atake_over(aio, run_id, bool(steal))
             except LeaseHeld as error:
                 patience.spend(error)
             await asyncio.sleep(PAUSE)
+
+    async def _atake_over(self, aio: Aio, run_id: UUID, steal: bool) -> Held:
+        """Cancelled half-way it is let come to its end, and what it took is given back."""
+        taking = asyncio.ensure_future(aio.perform(lambda: take_over(self.desk, self.app, run_id, steal)))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait([taking])
+            if not taking.cancelled() and taking.exception() is None:
+                await _release(aio, taking.result())
+            raise
 
     async def abegin(self, aio: Aio, held: Held, drafts: Sequence[Draft]) -> None:
         """`begin` on an event loop."""
@@ -116,7 +127,7 @@ class Owning:
     async def _adrive(
         self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft], patient: bool = True
     ) -> None:
-        with _told(held):
+        with _told(held), aio.owning():
             try:
                 seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
                 await aio.run(held, drive(held, first, aio.capacity, drafts, patient), seen)

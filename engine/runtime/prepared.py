@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, unwrap
 from typing import Any, NamedTuple
 
 from ..core.decide import DECIDE, EXECUTE, EXPAND, ON_FAILURE, PROBE_REVERT, REVERT, Call
@@ -24,8 +24,8 @@ class Prepared(NamedTuple):
     `element`: the parameter that takes the element of a fan-out. `is_async`: the function gives a coroutine. `on_loop`: an
     event loop runs it itself. `apart`: None for most calls; else there is a timeout, an executor or a policy that wants to
     know when the first attempt began, or it is a question without code of its own (the functions of a gate, the list of a
-    fan-out). `policy`: asked when the call fails. `teller`: who may say how far it has come; `likely`: it is
-    likely to, so that the run listens while it waits for it. `inside`: it runs in the transaction that appends its outcome.
+    fan-out). `policy`: asked when the call fails. `teller`: who may say how far it has come, so that the run listens while
+    it waits for it. `inside`: it runs in the transaction that appends its outcome.
     """
 
     function: Callable[..., Any]
@@ -39,7 +39,6 @@ class Prepared(NamedTuple):
     apart: Execution | None = None
     policy: Any = None
     teller: Telling | None = None
-    likely: bool = False
     inside: bool = False
 
 
@@ -73,8 +72,7 @@ def _prepare(held: Held, call: Call) -> Prepared:
         on_loop=(is_async or here) and not elsewhere,
         apart=execution if elsewhere or execution.timeout is not None or timed else None,
         policy=execution.policy,
-        teller=atom if call.kind == EXECUTE and isinstance(atom, Telling) else None,
-        likely=_likely(atom, call.kind),
+        teller=atom if call.kind == EXECUTE and isinstance(atom, Telling) and _tells(atom) else None,
         inside=call.kind in (EXECUTE, REVERT) and spec.transactional,
     )
 
@@ -93,6 +91,9 @@ def _nothing() -> None:
     """The function of a call that has none of its own."""
 
 
-def _likely(atom: Coded, kind: str) -> bool:
-    """Whether such a call is likely to say how far it has come while it runs."""
-    return kind == EXECUTE and (not isinstance(atom, FunctorTask) or "context" in atom.wants(kind))
+def _tells(atom: Coded) -> bool:
+    """Whether its code may say how far it has come: a function does by its context, or names `update_progress` itself."""
+    if not isinstance(atom, FunctorTask) or "context" in atom.wants(EXECUTE):
+        return True
+    code = getattr(unwrap(atom.execute), "__code__", None)
+    return code is None or "update_progress" in code.co_names

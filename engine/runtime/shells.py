@@ -88,4 +88,4 @@ def _close(shells: list[Blocking]) -> None:
     while shells:
         shell = shells.pop()
         shell.close()
-        shell.session.close()
+        shell.session.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from uuid import UUID
 
 from ...errors import LeaseHeld, SagalogError
@@ -11,7 +12,7 @@ from ...store import hold, log
 from ..core.decide import Resume, reverts_left
 from ..core.state import State
 from ..core.states import SETTLED_RUN, RunState
-from .acting import Acting
+from .acting import Acting, SeveralErrors
 from .held import Held
 from .taking import as_id, look
 from .views import Record
@@ -37,10 +38,15 @@ class Stepping(Acting):
         shell = self._shells.blocking()
         held = self._owning.take(shell, run, None)
         seen = held.head.version
-        for _ in self._owning.go_on_by_turns(shell, held, [Resume()]):
-            for row in self.perform(lambda after=seen: log.read(run, after + 1)):  # type: ignore[misc]  # bound now
-                seen = row.version
-                yield Record.of(row, held.compiled.definition)
+        shell.stepped.add(run)
+        try:
+            with closing(self._owning.go_on_by_turns(shell, held, [Resume()])) as turns:
+                for _ in turns:
+                    for row in self.perform(lambda after=seen: log.read(run, after + 1)):  # type: ignore[misc]  # bound now
+                        seen = row.version
+                        yield Record.of(row, held.compiled.definition)
+        finally:
+            shell.stepped.discard(run)
 
     def pending(self, run_id: UUID | str) -> int:
         """How many atoms and elements of fan-outs are still to be done: executed, or, while it is undone, reverted."""
@@ -91,7 +97,7 @@ class Stepping(Acting):
         finally:
             await self._shells.close_aio()
         if errors:
-            raise errors[0]
+            raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
         return sum(made)
 
     async def _tick_one(self, run: UUID) -> int:

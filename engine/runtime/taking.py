@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -36,7 +36,7 @@ class RunOptions(TypedDict, total=False):
 
     run_id: a UUIDv7, from `Engine.new_id`. key: a text that stands for one request. tags: {name: value}.
     defer_reverts: whether a retry that gives up, with none around it, has the whole run undone (True), or its own flow
-    alone. never_resolve: a failure stops the run as it is. timeout: seconds that the run may take from when it begins.
+    alone. never_resolve: a failure stops the run as it is. timeout: seconds, or a timedelta, that the run may take.
     """
 
     run_id: UUID | None
@@ -44,7 +44,7 @@ class RunOptions(TypedDict, total=False):
     tags: Mapping[str, Any] | None
     defer_reverts: bool
     never_resolve: bool
-    timeout: float | None
+    timeout: float | timedelta | None
 
 
 class Order:
@@ -136,8 +136,9 @@ def _checked(options: RunOptions) -> dict[str, Any]:
     if options.get("never_resolve"):
         facts["never_resolve"] = True
     if seconds is not None:
+        seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONG:
-            raise UsageError(f"timeout of a run must be seconds above zero; found {seconds!r}")
+            raise UsageError(f"timeout of a run must be seconds above zero, at most {LONG:g}, or a timedelta; found {seconds!r}")
         facts["timeout"] = round(seconds * 1e6)
     return facts
 

@@ -117,15 +117,7 @@ class Run:
     @property
     def asked(self) -> str | None:
         """What a person has to say before the run can go on; None where nothing is asked."""
-        state = self._held.state
-        if state.run is not RunState.FAILURE:
-            return None
-        if state.cause == "ask":
-            return f"a person has to say what became of {', '.join(repr(state.name(slot)) for slot in state.asked)}"
-        if state.halted:
-            who = ", ".join(decides(state, node) for node in state.halted)
-            return f"a person has to decide: {who} could not; `resume` asks again, `revert` undoes everything that ran"
-        return None
+        return asked(self._held.state)
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.flow!r} {self.state} at version {self.version}>"
@@ -173,6 +165,18 @@ def _raised(held: Held, node: int, version: int) -> Failure:
     data = held.values[version]
     failure = GONE if data is None else Failure.from_data(decode(data))
     return attrs.evolve(failure, atom=decides(held.state, node))
+
+
+def asked(state: State) -> str | None:
+    """What a person has to say before a run in this state can go on; None where nothing is asked."""
+    if state.run is not RunState.FAILURE:
+        return None
+    if state.cause == "ask":
+        return f"a person has to say what became of {', '.join(repr(state.name(slot)) for slot in state.asked)}"
+    if state.halted:
+        who = ", ".join(decides(state, node) for node in state.halted)
+        return f"a person has to decide: {who} could not; `resume` asks again, `revert` undoes everything that ran"
+    return None
 
 
 def decides(state: State, node: int) -> str:

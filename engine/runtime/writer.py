@@ -82,4 +82,4 @@ class Writer:
         """Wait for the flushes under way, then close the sessions."""
         await asyncio.gather(*self._flushes, return_exceptions=True)
         for session in self._sessions:
-            await session.close()
+            await session.end()

@@ -12,7 +12,7 @@ import pytest
 import sagalog_cliflows
 from sagalog_cliflows import app
 
-from sagalog import Engine
+from sagalog import Engine, linear, task
 
 WHO = ("--by", "ann", "--reason", "seen at the bank")
 
@@ -214,6 +214,15 @@ def test_cli_operator_tick_does_what_is_due_and_does_not_wait(cli: Any) -> None:
     assert "0 calls made; the run is WAITING" in cli("tick", waits).out
     assert "2 calls made" in cli("tick").out
     assert [cli.json("show", run)["state"] for run in (waits, other)] == ["WAITING", "SUCCESS"]
+
+
+def test_cli_operator_tick_names_the_run_that_it_has_no_code_for(cli: Any) -> None:
+    stranger, other = linear("stranger").add(task(name="odd")(lambda: None)), started(cli, "order", "Peru")
+    with Engine.open(cli.url, flows=[stranger]) as engine:
+        run = engine.start(stranger).id
+    told = cli("tick", code=2).err
+    assert f"in run {run}; all others have had their turn" in told and "the flow 'stranger' is not in the App" in told
+    assert cli.json("show", other)["state"] == "SUCCESS"
 
 
 def test_cli_operator_a_step_of_a_run_that_waits_leaves_it_suspended_and_its_time_as_it_is(cli: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sagalog_cliflows import calling, giving, squares
+from sagalog_cliflows import calling, giving, squares, tomorrow
 
 from sagalog.cli.drawing import dot, mermaid
 from sagalog.engine.core.compile import compile
@@ -73,6 +73,24 @@ def test_cli_resolved_of_many_elements_those_are_told_that_need_a_look(cli: Any)
     ]
 
 
+def test_cli_resolved_of_many_elements_that_failed_some_are_told_and_the_rest_counted(cli: Any) -> None:
+    done = cli("run", "sagalog_cliflows:squares", "--input", f'{{"order": {[1] + [13] * 40}}}')
+    assert done.out.count("Refused: unlucky\n") == 10 and "  and 30 more elements failed\n" in done.out
+    text = cli("show", done.out.split()[1]).out
+    assert text.count("failure  square[") == 12 and "and 28 more elements: --json shows all of them" in text
+    assert "41 elements: 1 SUCCESS, 40 FAILURE; of 40 that need a look the first 12 follow" in text
+    assert len(re.findall(r"^square\[\d+\] +FAILURE", text, re.MULTILINE)) == 12
+
+
+def test_cli_resolved_show_says_why_a_task_waits_for_its_next_attempt(cli: Any) -> None:
+    with Engine.open(cli.url, flows=[tomorrow]) as engine:
+        run = str(engine.start(tomorrow).id)
+    cli("tick", run)
+    (atom,) = cli.json("show", run)["atoms"]
+    assert atom["state"] == "WAITING" and atom["result"] is None and atom["failure"]["message"] == "not today"
+    assert re.search(r"^another_day +WAITING +1\.2 +Refused: not today$", cli("show", run).out, re.MULTILINE)
+
+
 def test_cli_resolved_a_history_tells_of_policies_and_progress(cli: Any) -> None:
     run = cli.one("visiting")
     assert run["atoms"][0]["progress"] == 1 and run["atoms"][0]["details"] == {"knocks": 3}
@@ -106,7 +124,10 @@ def test_cli_resolved_show_tells_what_a_decider_raised_as_the_run_itself_does(cl
     assert run["failures"] == [failure.to_data()] and (failure.message, failure.atom) == (
         "who knows", "the deciders before 'wrap'"
     )  # fmt: skip
-    assert "the deciders before 'wrap': Refused: who knows" in cli("show", run["id"]).out
+    text = cli("show", run["id"]).out
+    assert "the deciders before 'wrap': Refused: who knows" in text
+    needed = "a person has to decide: the deciders before 'wrap' could not; `resume` asks again"
+    assert f"needed   {needed}" in text and needed in cli("resume", run["id"], code=1).out
 
 
 def test_cli_resolved_graphs_set_retries_fan_outs_and_deciders_off() -> None:

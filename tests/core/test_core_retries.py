@@ -274,3 +274,14 @@ def test_a_question_whose_retry_was_executed_anew_is_not_answered_by_the_old_ans
         play.advance()
     play.succeed(), play.succeed(), play.fail()
     assert play.take(Consulted(asked, "REVERT_ALL")) == []
+
+
+def test_what_an_earlier_attempt_failed_of_is_no_result_of_one_that_was_cut_short() -> None:
+    """Its revert is handed Unknown, and not the failure that it waited after."""
+    play = begun(linear("f", AlwaysRevert("r")).add(step("a")))
+    play.succeed()
+    play.wait(7)
+    play.fire()
+    assert play.state.attempt[1] == 2 and not play.state.result[1]
+    play.take(Recover())
+    assert play.state.task[1] is TaskState.UNKNOWN and not play.state.result[1]

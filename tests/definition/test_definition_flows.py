@@ -178,6 +178,8 @@ def test_what_is_not_in_the_graph_cannot_be_linked() -> None:
         flow.link(gives("x"), nothing)
     with pytest.raises(UnknownSource, match="has no item 'q'"):
         flow.link(gives("x", name="q"), nothing, decider=lambda history: True)
+    with pytest.raises(UnknownSource, match="links are between items, not their names; found 'nothing'"):
+        flow.link("nothing", nothing)  # type: ignore[arg-type]  # the mistake
 
 
 def test_a_cycle_by_hand_is_refused_when_it_is_added_and_names_its_path() -> None:

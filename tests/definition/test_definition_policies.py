@@ -78,6 +78,11 @@ def test_what_is_no_exception_class_cannot_be_retried_on(listed: Any) -> None:
         RetryPolicy(retry_on_exceptions=listed)
 
 
+def test_a_text_in_place_of_exception_classes_is_named_whole() -> None:
+    with pytest.raises(FlowError, match="must list exception classes; found 'ConnectionError' among them"):
+        RetryPolicy(retry_on_exceptions="ConnectionError")  # type: ignore[arg-type]  # the mistake
+
+
 def test_a_policy_may_be_a_dict_or_anything_that_the_runtime_understands() -> None:
     strategy = object()
     assert policy_of({"max_attempts": 2, "retry_on_exceptions": [KeyError]}, "t") == RetryPolicy(2, 0.05, 100, (KeyError,))
@@ -189,6 +194,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"timeout": -1.5}, "timeout must be seconds above zero"),
     ({"timeout": NAN}, "timeout must be seconds above zero"),
     ({"timeout": INFINITE}, "timeout must be seconds above zero"),
+    ({"timeout": 1e300}, "timeout must be less than 1e+09 seconds; leave it out for none; found 1e+300"),
     ({"timeout": "5"}, "timeout must be seconds above zero"),
     ({"timeout": True}, "timeout must be seconds above zero"),
     ({"timeout": timedelta(0)}, "timeout must be seconds above zero"),

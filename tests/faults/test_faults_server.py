@@ -21,7 +21,7 @@ from sagalog_faults import Business, both, new_id, resume, run, told, verified, 
 
 from sagalog.config import Settings
 from sagalog.engine.core.states import RunState
-from sagalog.engine.definition import Context, FunctorTask, linear, unordered
+from sagalog.engine.definition import Context, FunctorTask, RetryPolicy, linear, unordered
 from sagalog.engine.runtime.engine import Engine
 from sagalog.errors import StoreUnavailable
 from sagalog.store.migrate import migrate
@@ -154,6 +154,40 @@ def test_fifty_runs_go_through_a_restart_of_the_server(
     assert len(calls) == 5 * RUNS
     for done in runs:
         assert business.effects(done.id) == ["t1", "t2", "t3", "t4"]
+    assert verified(settings)
+
+
+@pytest.mark.parametrize("manner", ["fast", "killed"])
+def test_fifty_runs_that_wait_for_a_timer_go_through_a_restart_of_the_server(
+    fragile: Server, settings: Settings, manner: str
+) -> None:
+    calls: Counter[Any] = Counter()
+
+    def work(context: Context) -> None:
+        calls[context.run_id, context.attempt] += 1
+        if context.attempt < 3:
+            raise ConnectionError("not yet")
+
+    flow = linear("f").add(FunctorTask(work, name="work", retry_policy=RetryPolicy(3, 1.0, 2.0)))
+
+    async def scene() -> list[Any]:
+        async with Engine.open(settings=settings, flows=[flow]) as engine:
+            tasks = [asyncio.create_task(engine.arun(flow)) for _ in range(RUNS)]
+            while len(calls) < 2 * RUNS:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(restart, fragile, manner)
+            # What is asked of one of them reaches it behind the restart too: nobody has stopped looking.
+            suspended = await engine.asuspend(next(iter(calls))[0])
+            assert suspended.state in (RunState.SUSPENDED, RunState.SUCCESS)
+            runs = await asyncio.gather(*tasks)
+            return [run if run.state is RunState.SUCCESS else await engine.aresume(run.id) for run in runs]
+
+    runs = asyncio.run(scene())
+    assert [done.state for done in runs] == [RunState.SUCCESS] * RUNS
+    assert set(calls.values()) == {1} and len(calls) == 3 * RUNS
+    with psycopg.connect(str(settings.database_url), autocommit=True) as conn:
+        assert conn.execute("SELECT * FROM sagalog.timer").fetchall() == []
     assert verified(settings)
 
 

@@ -37,3 +37,31 @@ def test_a_resume_cancelled_right_after_it_took_the_run_lets_it_go(
         run = engine.start(linear("f").add(step)).id
         asyncio.run(cancelled(engine, run))
         assert other.resume(run, steal=False).state is RunState.SUCCESS, "neither this engine nor its lease holds it"
+
+
+def test_a_resume_cancelled_while_it_takes_the_run_lets_it_go(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(engine: Engine, run: Any) -> None:
+        aio = await engine._shells.aio()
+        perform = aio.perform
+        taken = asyncio.Event()
+
+        async def slowly(make: Any) -> Any:
+            found = await perform(make)
+            if not taken.is_set():
+                taken.set()
+                await asyncio.sleep(0.2)
+            return found
+
+        monkeypatch.setattr(aio, "perform", slowly)
+        resume = asyncio.ensure_future(engine.aresume(run, raises=False))
+        await taken.wait()
+        resume.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await resume
+
+    with Engine.open(settings=settings) as engine, Engine.open(settings=settings, flows=[linear("f").add(step)]) as other:
+        run = engine.start(linear("f").add(step)).id
+        asyncio.run(cancelled(engine, run))
+        assert other.resume(run, steal=False).state is RunState.SUCCESS

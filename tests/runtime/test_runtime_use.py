@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -315,3 +319,28 @@ def test_a_system_exit_of_an_async_transactional_task_is_its_failure(settings: S
             return await engine.arun(flow, raises=False)
 
     assert asyncio.run(main()).failures[0].type == "SystemExit"
+
+
+@pytest.mark.parametrize("flow", [None, 5, "x"])
+def test_what_is_no_flow_is_refused_with_words(engine: Engine, flow: object) -> None:
+    with pytest.raises(FlowError, match="expected a flow or a task"):
+        engine.run(flow)
+
+
+def test_a_script_without_a_main_guard_does_not_run_twice(tmp_path: Path, settings: Settings) -> None:
+    """A worker process imports the main module again; what that would run is refused there, and says why."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from sagalog import Engine, linear, task\n"
+        "@task(executor='process')\n"
+        "def charge():\n"
+        "    return 1\n"
+        "open('charged', 'a').write('run ')\n"
+        "with Engine.open() as engine:\n"
+        "    run = engine.run(linear('guard').add(charge), raises=False)\n"
+        "    print(run.state, [failure.message for failure in run.failures])\n"
+    )
+    env = {**os.environ, "SAGALOG_DATABASE_URL": str(settings.database_url)}
+    done = subprocess.run([sys.executable, script.name], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert "__main__" in done.stderr + done.stdout
+    assert "SUCCESS" not in done.stdout, "the worker could not be started"

@@ -12,6 +12,7 @@ from sagalog import (
     FlowError,
     OutcomePolicy,
     ResultSet,
+    RetryPolicy,
     RunState,
     TaskState,
     Times,
@@ -119,6 +120,18 @@ def test_progress_is_the_last_that_was_said_with_its_details(engine: Engine) -> 
     run = engine.run(linear("copying").add(copy, label))
     assert (run.atoms["copy"].progress, run.atoms["copy"].details) == (0.75, {"page": 3})
     assert (run.atoms["label"].progress, run.atoms["label"].details) == (None, None)
+
+
+def test_what_waits_for_its_next_attempt_has_the_failure_of_the_last_and_no_result(engine: Engine) -> None:
+    @task(provides="x", retry_policy=RetryPolicy(max_attempts=3, backoff_factor=1000, max_backoff=1000))
+    def refused() -> None:
+        raise ConnectionError("nobody answers")
+
+    run = engine.start(linear("waiting").add(refused))
+    engine.tick(run.id)
+    atom = engine.state(run.id).atoms["refused"]
+    assert (atom.state, atom.attempt, atom.result) == (TaskState.WAITING, 2, None)
+    assert atom.failure is not None and atom.failure.message == "nobody answers" and atom.failure.atom == "refused"
 
 
 def test_fetch_gives_what_an_argument_of_that_name_is_handed(engine: Engine) -> None:
