@@ -101,10 +101,14 @@ class Aio:
                 elif turn.last:
                     return
                 elif self.closed:
-                    raise UsageError(f"run {held.id}: its engine was closed; it stays as it is: resume it with another one")
+                    raise left(held)
                 else:
                     arrived, open = await flight.next(turn.calls, turn.due)
                     turn = drive.send(arrived)
+        except asyncio.CancelledError:
+            if flight.is_broken_off():
+                raise left(held) from None
+            raise
         finally:
             CURRENT.set(outer)
             held.wake = None
@@ -224,7 +228,13 @@ class Aio:
     def _break_off(self) -> None:
         self.closed = True
         for flight in list(self.flights):
-            flight.wake_from_anywhere()
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and all that was under way with it
+                self.loop.call_soon_threadsafe(flight.break_off)
+
+
+def left(held: Held) -> UsageError:
+    """The error for a run that is broken off because its engine was closed."""
+    return UsageError(f"run {held.id}: its engine was closed; the run stays as it is: resume it with another engine")
 
 
 async def _caught(coroutine: Any) -> tuple[Any, BaseException | None]:
@@ -273,7 +283,7 @@ class Pool:
 class Flight:
     """The calls of one run that are under way, and what has landed since the drive was last asked."""
 
-    __slots__ = ("_event", "_held", "_landed", "_pending", "_rung", "_shell", "_tasks")
+    __slots__ = ("_alone", "_broken", "_event", "_held", "_landed", "_pending", "_rung", "_shell", "_tasks")
 
     def __init__(self, shell: Aio, held: Held) -> None:
         self._shell = shell
@@ -283,6 +293,19 @@ class Flight:
         self._pending: list[Call] = []
         self._event = asyncio.Event()
         self._rung = False
+        self._alone: asyncio.Task[Any] | None = None  # that runs a call itself, as it is the only one
+        self._broken: asyncio.Task[Any] | None = None
+
+    def break_off(self) -> None:
+        """The engine is being closed: wait no longer, neither for a call nor for anything else."""
+        self._event.set()
+        if self._alone is not None:
+            self._broken = self._alone
+            self._alone.cancel()
+
+    def is_broken_off(self) -> bool:
+        """Whether the cancellation that has come is that of `break_off`, and of nobody else."""
+        return self._broken is not None and not self._broken.uncancel()
 
     def wake(self) -> None:
         """Something is there for the run: a message."""
@@ -305,7 +328,11 @@ class Flight:
         calls, self._pending = self._pending, []
         alone = len(calls) == 1 and due is None and not self._tasks and not self._landed
         if alone and prepared(self._held, calls[0]).teller is None:
-            landed = await self._shell.call(self._held, calls[0])
+            self._alone = asyncio.current_task()
+            try:
+                landed = await self._shell.call(self._held, calls[0])
+            finally:
+                self._alone = None
             if landed[1] is None and not self._held.reports and not mailbox.has(run):
                 return [landed[0]], None
             self._landed.append(landed)

@@ -138,7 +138,8 @@ def _checked(options: RunOptions) -> dict[str, Any]:
     if seconds is not None:
         seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONG:
-            raise UsageError(f"timeout of a run must be seconds above zero, at most {LONG:g}, or a timedelta; found {seconds!r}")
+            most = f"at most {LONG:g}, or a timedelta"
+            raise UsageError(f"timeout of a run must be seconds above zero, {most}; found {seconds!r}")
         facts["timeout"] = round(seconds * 1e6)
     return facts
 
