@@ -212,6 +212,21 @@ class LogConformance:
         assert log.claimed(*free) == old.stream_id
         assert log.append([appending(old, claims=(free,))]) == []
 
+    @pytest.mark.parametrize("there", [True, False])
+    def test_a_claim_that_a_refused_neighbour_asked_for_too(self, log: Log, there: bool) -> None:
+        """Who is certain to be refused claims nothing; who is refused later has been in the way of its neighbours."""
+        taken, free = ("run", f"a {uuid4()}"), ("run", f"b {uuid4()}")
+        holder, neighbour = stream(), stream()
+        first, second = sorted((stream(), stream()), key=lambda head: head.stream_id)
+        log.append([appending(holder, claims=(taken,)), *(appending(head) for head in (first, second) if there)])
+        late = [appending(first, claims=(taken, free)), appending(second, claims=(free,))]
+        refused = {r.stream_id: (r.status, r.holder) for r in log.append([*late, appending(neighbour)])}
+        assert refused.pop(first.stream_id) == ("claimed", holder.stream_id)
+        assert refused == ({second.stream_id: ("claimed", first.stream_id)} if there else {})
+        assert log.claimed(*free) == (None if there else second.stream_id) and neighbour.version == 1
+        assert log.append([appending(second, claims=(free,))]) == []
+        assert log.claimed(*free) == second.stream_id
+
     def test_two_streams_of_a_batch_claim_the_same(self, log: Log) -> None:
         key = ("run", f"key {uuid4()}")
         heads = [stream(), stream()]
