@@ -154,7 +154,7 @@ def test_cli_operator_reset_puts_a_run_that_is_over_back(cli: Any) -> None:
         (["resume", "RUN", "--by", "ann"], "are kept with --mode recover"),
         (["resume", "--all", "--mode", "restart"], "are for one RUN"),
         (["resume", "--all", "--since", "ship"], "are for one RUN"),
-        (["run", "sagalog_cliflows:order", "--input", '{"order": 1}', "--timeout", "0"], "seconds above zero, at most 1e+09, or a timedelta; found 0"),
+        (["run", "sagalog_cliflows:order", "--input", '{"order": 1}', "--timeout", "0"], "or a timedelta; found 0"),
         (["run", "sagalog_cliflows:order", "--input", '{"order": 1}', "--timeout", "nan"], "seconds above zero"),
         (["pending", "0123"], "there is no run 0123"),
         (["tick", "0123"], "there is no run 0123"),
