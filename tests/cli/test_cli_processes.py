@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 PATIENCE = 60.0
@@ -92,10 +93,18 @@ def test_cli_resume_says_whom_it_waits_for_and_leaves_a_living_owner_its_run(cli
     assert cli.wait(child).json["state"] == "SUCCESS"
 
 
+def waits_in_the_inbox(cli: Any) -> bool:
+    """Whether a message has been posted that its run's owner has not taken yet: it looks when its task has ended."""
+    with psycopg.connect(cli.url) as connection:
+        (count,) = connection.execute("select count(*) from sagalog.inbox").fetchone() or (0,)
+        return bool(count)
+
+
 def test_cli_suspend_asks_the_process_that_has_the_run(cli: Any) -> None:
     child, file, run = waiting(cli)
     asked = cli.child("suspend", run, "--reason", "the fair", "--json")
-    time.sleep(1)
+    until(lambda: waits_in_the_inbox(cli))
+    time.sleep(1)  # the owner looks into it no more often
     file.touch()
     assert cli.wait(asked).json["state"] == "SUSPENDED"
     assert cli.wait(child, code=1).json["state"] == "SUSPENDED"
@@ -111,7 +120,8 @@ def test_cli_suspend_asks_the_process_that_has_the_run(cli: Any) -> None:
 def test_cli_revert_asks_the_process_that_has_the_run(cli: Any) -> None:
     child, file, run = waiting(cli)
     asked = cli.child("revert", run, "--reason", "too slow", "--by", "ann", "--json")
-    time.sleep(1)
+    until(lambda: waits_in_the_inbox(cli))
+    time.sleep(1)  # the owner looks into it no more often
     file.touch()
     reverted = cli.wait(asked).json
     assert (reverted["state"], reverted["reason"]) == ("REVERTED", "too slow")
