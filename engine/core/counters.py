@@ -251,8 +251,8 @@ def next_execution(state: State, slot: int) -> int:
 
 def undo_of(state: State, roots: list[int], first: int, last: int) -> Undo:
     """The way back over what was touched behind `roots`, among the atoms from `first` to before `last`."""
-    # What was put back and has not run again must not hide what stands behind it.
-    holes = state.lacking or any(state.task[atom] is PENDING and state.execution[atom] for atom in range(first, last))
+    # What was put back by a person, or passed by, must not hide what stands behind it.
+    holes = state.lacking or bool(state.earlier)
     for slot in list(state.earlier):  # it is reverted too
         if first <= state.atom_of(slot) < last and state.task[slot] in (PENDING, TaskState.IGNORED):
             come_back(state, slot)

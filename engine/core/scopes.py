@@ -252,6 +252,7 @@ def _judge_again(state: State, atom: int) -> None:
 def put_back(state: State, facts: Facts) -> None:
     """A person says that it never took place: it is started afresh."""
     slot = state.slot(facts["atom"], facts.get("instance"))
+    state.lacking = True
     if state.task[slot] is TaskState.FAILURE:
         absolve(state, slot)
     unknown = state.task[slot] is TaskState.UNKNOWN
@@ -272,6 +273,7 @@ def put_back(state: State, facts: Facts) -> None:
 def recovered(state: State, facts: Facts) -> None:
     """The run goes on from where it failed: `atoms` are started afresh, and what failed of `fans`."""
     _run_to(state, RunState.RUNNING)
+    state.lacking = True
     for atom in facts["fans"]:
         state.task[atom] = TaskState.RUNNING
         state.spread[atom] = None

@@ -52,7 +52,8 @@ class State:
         defers, resolves: whether a REVERT without anyone outward undoes the whole run; whether failures are resolved.
         plain: tasks have been started and have succeeded, and nothing else has happened: the quick way will do. `queued` is
             not kept as long.
-        given: inputs that stand before a provider of that name; lacking: some provider may be missing.
+        given: inputs that stand before a provider of that name; lacking: something was passed by, or put back
+            by a person: a provider may be missing, and what ran may stand behind what has not.
     """
 
     __slots__ = (

@@ -285,3 +285,19 @@ def test_what_an_earlier_attempt_failed_of_is_no_result_of_one_that_was_cut_shor
     assert play.state.attempt[1] == 2 and not play.state.result[1]
     play.take(Recover())
     assert play.state.task[1] is TaskState.UNKNOWN and not play.state.result[1]
+
+
+def test_what_is_undone_of_a_large_flow_is_what_of_it_has_run() -> None:
+    """Also where an earlier try had come further: the way back is not looked for among what was put back to PENDING."""
+    flow = linear("f", AlwaysRevert("r")).add(*(step(f"t{i}") for i in range(500)))
+    play = begun(flow)
+    for ran in (40, 3):
+        play.succeed()
+        for _ in range(ran):
+            play.succeed()
+        play.fail()
+        play.answer("RETRY")
+        region = play.state.regions[0]
+        assert region.undo is not None and len(region.undo.nodes) == ran + 1
+        while play.state.regions:
+            play.succeed()
