@@ -7,11 +7,9 @@ from typing import Any
 import orjson
 
 from ..codec.values import decode, encode
-from ..engine.core.groups import has_given
 from ..engine.core.specs import FlowSpec, Source
-from ..engine.core.states import TaskState
-from ..engine.runtime.arguments import NAMED, group_failed, members_of
-from ..engine.runtime.views import decides
+from ..engine.runtime.arguments import NAMED, group_failed, members_of, untold
+from ..engine.runtime.views import decides, stands
 from ..errors import Failure
 from .seen import Seen
 
@@ -29,7 +27,7 @@ def results_of(seen: Seen) -> dict[str, Any]:
 
 def _provided(seen: Seen, source: Source) -> Any:
     """The tree of what a name means; of a group or a fan-out a list of what its members came to."""
-    if not has_given(seen.state, source):
+    if not stands(seen.state, source):
         return _MISSING
     if source.kind == "group":
         return [_of_member(seen, member) for member in members_of(seen.definition, source.atom)]
@@ -41,8 +39,11 @@ def _of_member(seen: Seen, member: int | FlowSpec) -> Any:
         return came_to(seen, member)
     atoms = range(member.first, member.last)
     for atom in atoms:
-        if seen.state.task[atom] is TaskState.FAILURE or atom in seen.state.dead:
+        if atom in seen.state.failures:
             return came_to(seen, atom)
+    for atom in atoms:
+        if atom in seen.state.dead:
+            return failure_of(seen, seen.state.dead[atom], atom)
     sources = {name: Source("atom", atom, key) for atom in atoms for name, key in seen.definition.atoms[atom].saves}
     found = {name: _provided(seen, source) for name, source in sources.items()}
     return {name: tree for name, tree in found.items() if tree is not _MISSING}
@@ -78,13 +79,19 @@ def shortened(seen: Seen, failures: list[dict[str, Any]], most: int) -> tuple[li
 
 def failure_of(seen: Seen, version: int, slot: int) -> dict[str, Any]:
     """The failure that the record at `version` describes; that of a fan-out is made of those of its elements."""
-    of_elements = seen.tree(version) is None and slot in seen.state.fans and slot not in seen.state.stuck
-    return {**(_of_elements(seen, slot) if of_elements else _told(seen, version)), "atom": seen.state.name(slot)}
+    of_elements = seen.tree(version) is None and slot in seen.state.fans and slot not in seen.state.stuck and version
+    told = _of_elements(seen, slot) if of_elements else _of_no_code(seen, version, slot) or _told(seen, version)
+    return {**told, "atom": seen.state.name(slot)}
 
 
 def _told(seen: Seen, version: int) -> dict[str, Any]:
     told: dict[str, Any] | None = seen.tree(version)
     return _ROLLED_BACK if told is None else told
+
+
+def _of_no_code(seen: Seen, version: int, slot: int) -> dict[str, Any] | None:
+    failure = untold(seen.state, version, slot) if seen.tree(version) is None else None
+    return None if failure is None else failure.to_data()
 
 
 def _of_elements(seen: Seen, atom: int) -> dict[str, Any]:

@@ -99,9 +99,9 @@ def decode_all(types: Sequence[str], schemas: Sequence[int], stored: Sequence[by
     except ValueError:
         facts = []
     # Bytes that are no JSON, or that are more than one value, or none, are found one by one.
-    if len(facts) != len(stored) or not set(map(_type, facts)) <= {dict}:
+    if len(facts) != len(stored) or list(map(_type, facts)).count(dict) != len(facts):  # counting is quicker than a set
         facts = [decode_facts(data) for data in stored]
-    if not (len(_NUMBERS) == 1 and set(schemas) == _NUMBERS):  # else each is what this code writes, whatever its type
+    if len(_NUMBERS) > 1 or schemas.count(*_NUMBERS) != len(schemas):  # else each is what this code writes of any type
         return [upcast(*each) for each in zip(types, schemas, facts, strict=True)]
     return facts
 

@@ -40,6 +40,12 @@ CREATE TABLE IF NOT EXISTS entry (
 );
 CREATE TABLE IF NOT EXISTS reference (key TEXT PRIMARY KEY, run_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS reference_run ON reference (run_id);
+CREATE TABLE IF NOT EXISTS withdrawn (
+    run_id    TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    execution INTEGER NOT NULL,
+    PRIMARY KEY (run_id, kind)
+);
 """
 
 _ENTRIES = "SELECT key, kind, order_id, cents FROM entry ORDER BY rowid"
@@ -48,6 +54,11 @@ _ATTEMPT = "INSERT INTO attempt (key, kind, order_id, cents, at) VALUES (?, ?, ?
 _REFERENCE = "INSERT INTO reference (key, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT kind, order_id, cents FROM entry WHERE key = ?"
 _ENTER = "INSERT INTO entry (key, kind, order_id, cents) VALUES (?, ?, ?, ?)"
+_WITHDRAW = """
+INSERT INTO withdrawn (run_id, kind, execution) VALUES (?, ?, ?)
+ON CONFLICT (run_id, kind) DO UPDATE SET execution = max(execution, excluded.execution)
+"""
+_WITHDRAWN = "SELECT 1 FROM withdrawn WHERE run_id = ? AND kind = ? AND execution >= ?"
 # What a run has of one kind and has not given back by another: how many, and how many cents.
 _OUTSTANDING = """
 SELECT coalesce(sum(CASE kind WHEN :done THEN 1 ELSE -1 END), 0),
@@ -61,13 +72,21 @@ class KeyReused(Exception):
     """An idempotency key came back with another call; what the key first did stands."""
 
 
+class Withdrawn(Exception):
+    """A call that comes after it was taken back: it was held up on its way, and has no effect."""
+
+
 class Call(NamedTuple):
-    """One call to the outside: its idempotency key, the caller's own reference, the order, and the amount in cents."""
+    """One call to the outside: its idempotency key, the caller's own reference, the order, and the amount in cents.
+
+    `execution` is the caller's number of what is done, or taken back, of its reference; 0: it has none.
+    """
 
     key: str
     run_id: str
     order_id: int
     cents: int = 0
+    execution: int = 0
 
 
 class Entry(NamedTuple):
@@ -112,7 +131,11 @@ class Ledger:
         return self.enter("charge", call)
 
     def refund(self, call: Call) -> bool:
-        """Give back what the run has been charged and has not got back, which may be nothing; once per key."""
+        """Give back what the run has been charged and has not got back, which may be nothing; once per key.
+
+        What is taken back stays so: a charge of this execution that comes later, from a process that stood still and was
+        given up meanwhile, is refused (``Withdrawn``). No engine can call back what is on its way.
+        """
         self.attempt("refund", call)
         return self._undo("refund", "charge", call)
 
@@ -129,13 +152,18 @@ class Ledger:
             db.execute(_REFERENCE, (call.key, call.run_id))
 
     def enter(self, kind: str, call: Call) -> bool:
-        """Let a call take effect; ``False`` when its key already has, ``KeyReused`` when it had for something else."""
+        """Let a call take effect; ``False`` when its key already has, ``KeyReused`` when it had for something else.
+
+        Raises ``Withdrawn`` when it has been taken back before it came.
+        """
         with self._transaction() as db:
             return _enter(db, kind, call, same_cents=True)
 
     def _undo(self, kind: str, done: str, call: Call) -> bool:
         with self._transaction() as db:
             count, cents = db.execute(_OUTSTANDING, {"done": done, "undone": kind, "run_id": call.run_id}).fetchone()
+            if call.execution:
+                db.execute(_WITHDRAW, (call.run_id, done, call.execution))
             # The second call of a key finds nothing outstanding, because of the first: its cents do not tell.
             return count > 0 and _enter(db, kind, call._replace(cents=cents), same_cents=False)
 
@@ -166,7 +194,7 @@ class Ledger:
                 time.sleep(0.02)
         # What a provider has answered, it does not forget with the power.
         self._db.execute("PRAGMA synchronous = FULL")
-        if not _is_prepared(self._db):
+        if not _is_prepared(self._db, "withdrawn"):
             with self._transaction() as db:
                 for statement in _TABLES.split(";"):
                     db.execute(statement)
@@ -179,7 +207,7 @@ def read_ledger(path: Path) -> tuple[list[Entry], list[Entry]]:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
     try:
         db.execute("BEGIN")
-        if not _is_prepared(db):
+        if not _is_prepared(db, "reference_run"):
             return [], []
         entries, attempts = db.execute(_ENTRIES).fetchall(), db.execute(_ATTEMPTS).fetchall()
     finally:
@@ -187,13 +215,15 @@ def read_ledger(path: Path) -> tuple[list[Entry], list[Entry]]:
     return [Entry(*row) for row in entries], [Entry(*row) for row in attempts]
 
 
-def _is_prepared(db: sqlite3.Connection) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'reference_run'").fetchone() is not None
+def _is_prepared(db: sqlite3.Connection, last: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (last,)).fetchone() is not None
 
 
 def _enter(db: sqlite3.Connection, kind: str, call: Call, *, same_cents: bool) -> bool:
     found = db.execute(_FIND, (call.key,)).fetchone()
     if found is None:
+        if call.execution and db.execute(_WITHDRAWN, (call.run_id, kind, call.execution)).fetchone():
+            raise Withdrawn(f"{kind} of order {call.order_id}, key {call.key}: it has been taken back before it came")
         db.execute(_ENTER, (call.key, kind, call.order_id, call.cents))
         return True
     if found[:2] != (kind, call.order_id) or (same_cents and found[2] != call.cents):

@@ -67,7 +67,10 @@ def charge(invoice: dict[str, Any], context: Context) -> dict[str, Any]:
 
 @charge.revert
 def refund(invoice: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Give back what this run was charged. The provider knows how much that is, also when we never heard of it."""
+    """Give back what this run was charged. The provider knows how much that is, also when we never heard of it.
+
+    Where it was charged nothing, a charge may still be on its way, from a process that stands still: that is refused then.
+    """
     given = ledger().refund(_call(context, invoice["order_id"], invoice["cents"]))
     return {"key": context.idempotency_key, "given": given}
 
@@ -105,7 +108,7 @@ app = Sagalog(flows=[order])
 
 
 def _call(context: Context, order_id: int, cents: int = 0) -> Call:
-    return Call(context.idempotency_key, str(context.run_id), order_id, cents)
+    return Call(context.idempotency_key, str(context.run_id), order_id, cents, context.execution)
 
 
 def database_url() -> str:

@@ -30,6 +30,7 @@ TRIES = 5
 """How often a deadlock or a serialization failure is answered with another try."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between tries; doubled each time, and shaken so that two do not keep meeting."""
+CLOSED = "this engine is closed: it does nothing any more; open another with Engine.open()"
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _WITHIN = "perform: a transaction is open on this session; what it did would be lost with the connection: use `once`"
 _DEFAULTS: dict[str, str | int] = {
@@ -123,7 +124,7 @@ class _Common:
 
     def _usable(self) -> None:
         if self._ended:
-            raise UsageError("this engine is closed: it does nothing any more; open another with Engine.open()")
+            raise UsageError(CLOSED)
 
 
 class Session(_Common):
@@ -170,9 +171,13 @@ class Session(_Common):
     def once(self, operation: Operation[T]) -> T:
         """Run an operation, once, in whatever transaction is open; errors are explained and nothing is repeated."""
         try:
-            return perform(self.connection, operation)
+            return self.inside(operation)
         except psycopg.Error as error:
             raise explain(error, "the log") from error
+
+    def inside(self, operation: Operation[T]) -> T:
+        """Run an operation, once, in whatever transaction is open; errors come as they are, the driver's."""
+        return perform(self.connection, operation)
 
     def close(self) -> None:
         """Close the connection; another one is opened when the session is used again."""
@@ -181,7 +186,7 @@ class Session(_Common):
             cursor.connection.close()
 
     def end(self) -> None:
-        """Close the connection for good: whoever still uses the session is told so by a UsageError."""
+        """Close the connection for good, from any thread: whoever still uses the session is told so by a UsageError."""
         self._ended = True
         self.close()
 
@@ -203,10 +208,12 @@ class Session(_Common):
         connection = psycopg.connect(self._conninfo, autocommit=True)
         try:
             perform(connection, prelude())
+            self._cursor = psycopg.RawCursor(connection)
+            self._usable()  # `end` may have been called meanwhile, on another thread, and have found nothing to close
         except BaseException:
+            self._cursor = None
             connection.close()
             raise
-        self._cursor = psycopg.RawCursor(connection)
 
     def __enter__(self) -> Self:
         return self
@@ -266,7 +273,7 @@ class AsyncSession(_Common):
             await cursor.connection.close()
 
     async def end(self) -> None:
-        """Close the connection for good: whoever still uses the session is told so by a UsageError."""
+        """Close the connection for good, from any thread: whoever still uses the session is told so by a UsageError."""
         self._ended = True
         await self.close()
 
@@ -288,10 +295,12 @@ class AsyncSession(_Common):
         connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         try:
             await aperform(connection, prelude())
+            self._cursor = psycopg.AsyncRawCursor(connection)
+            self._usable()  # see `Session`
         except BaseException:
+            self._cursor = None
             await connection.close()
             raise
-        self._cursor = psycopg.AsyncRawCursor(connection)
 
     async def __aenter__(self) -> Self:
         return self

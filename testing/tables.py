@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -68,6 +68,23 @@ class Tables:
         """The records of a stream by version; none where there is no such stream."""
         found = self.streams.get(stream)
         return () if found is None else found.rows
+
+    def keep(self, stream: bytes) -> Callable[[], None]:
+        """What puts everything back as it is now, if nothing but this stream changes, which is there, and at most once."""
+        head, timers, inbox = self.streams[stream], self.timers.get(stream), dict(self.inbox)
+        kept = head.hash, head.owner, head.epoch
+        count, version = len(self.records), len(head.rows)
+        timers = None if timers is None else dict(timers)
+
+        def back() -> None:
+            del self.records[count:], head.rows[version:]
+            head.hash, head.owner, head.epoch = kept
+            self.inbox = inbox
+            self.timers.pop(stream, None)
+            if timers is not None:
+                self.timers[stream] = timers
+
+        return back
 
     def alive(self, worker: UUID | None, now: int) -> bool:
         """Whether a worker's lease holds."""

@@ -6,12 +6,10 @@ fault as an AssertionError or CorruptLog, with all that was recorded in `records
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sagalog_mixed import Choose, pick
 from sagalog_play import Play
-from sagalog_watch import Watch
 
 from sagalog.codec.values import encode
 from sagalog.engine.core.decide import (
@@ -43,12 +41,12 @@ from sagalog.engine.core.decide import (
     may_revert,
     may_suspend,
 )
-from sagalog.engine.core.evolve import evolve
 from sagalog.engine.core.going import may_reset, may_restore, may_resume
 from sagalog.engine.core.operator import amends, settles
 from sagalog.engine.core.records import Draft
-from sagalog.engine.core.state import State
+from sagalog.engine.core.specs import DeciderSpec
 from sagalog.engine.core.states import SETTLED_RUN, RunState, TaskState
+from sagalog.testing.laws import Watch, durable
 
 WAITS = (RunState.RUNNING, RunState.WAITING)
 OVER = (RunState.SUCCESS, RunState.REVERTED, RunState.REVERTED_PARTLY)
@@ -58,7 +56,7 @@ TURNS = 60
 
 
 class Trial(Play):
-    """One run. `shadow`: the state folded from the records alone, laid down and taken up now and then."""
+    """One run, and who looks on: `watch` folds a state of its own, from the records as they would be stored."""
 
     def __init__(self, flow: Any, choose: Choose, turns: int = TURNS) -> None:
         self.choose = choose
@@ -66,12 +64,13 @@ class Trial(Play):
         self.turn = 0
         self.inputs: list[Input] = []
         self.watch: Watch | None = None
+        self.fresh: list[Draft] = []
         created = {"defer_reverts": choose(3) > 0, "never_resolve": choose(8) == 7}
         if choose(8) == 7:
             created["timeout"] = 1
         super().__init__(flow, 1 + choose(5), **created)
-        self.watch = Watch(self.definition)
-        self.shadow = self.refold()
+        self.watch = Watch(self.definition, every=1)
+        self.watch.committed(durable(self.records))
 
     @property
     def calm(self) -> bool:
@@ -84,11 +83,25 @@ class Trial(Play):
 
     def fold(self, draft: Draft) -> None:
         if self.watch is not None:
-            self.watch.before(self.state, draft)
+            self.fresh.append(draft)
         super().fold(draft)
-        if self.watch is not None:
-            self.watch.after(self.state, draft)
-            evolve(self.shadow, self.state.version, draft.type, json.loads(json.dumps(draft.facts)))
+
+    def take(self, *inputs: Input) -> list[str]:
+        """What is decided at once becomes durable at once; then its calls are made."""
+        known = len(self._fresh)
+        told = super().take(*inputs)
+        if self.watch is not None and self.fresh:
+            self.watch.committed(durable(self.fresh, self.watch.state.version + 1))
+            self.fresh.clear()
+        for call in self._fresh[known:]:
+            self.looked_on.calling(call)
+        return told
+
+    @property
+    def looked_on(self) -> Watch:
+        """Who looks on."""
+        assert self.watch is not None
+        return self.watch
 
     def play(self) -> None:
         """To the end. AssertionError, CorruptLog: something does not hold."""
@@ -130,12 +143,8 @@ class Trial(Play):
 
     def looked_at(self) -> None:
         """What must hold between two turns."""
-        assert self.watch is not None
-        self.watch.between(self.state, self.capacity)
-        if not self.choose(4):
-            assert self.shadow == self.state, "a fresh fold is not the live state"
-            self.shadow = State.load(self.definition, json.loads(json.dumps(self.shadow.dump())))
-            assert self.shadow == self.state, "what was laid down is not what was taken up"
+        self.looked_on.between(self.capacity)
+        self.looked_on.live(self.state, whole=not self.choose(4))
 
     # --- what comes of what is under way ------------------------------------------------------------------------------
 
@@ -165,13 +174,20 @@ class Trial(Play):
             return [Consulted(call, pick(self.choose, calm if self.calm else ("RETRY", "RETRY", *calm)))]
         if kind == DECIDE:
             deciders = self.definition.gate_at[call.atom].deciders
-            votes = [(place, self.choose(2) > 0) for place in range(len(deciders)) if self.choose(4)]
+            ran = [place for place, spec in enumerate(deciders) if self.has_run(spec)]
+            votes = [(place, self.choose(2) > 0) for place in ran]
             return [Decided(call, tuple(votes))]
         if kind == EXPAND:
             counts = [1 + self.choose(2) for _ in range(self.choose(3))]
             return [Expanded(call, tuple((count, b"[]") for count in counts))]
         told: list[Input] = [Progressed(call, 0.5, None)] if kind == EXECUTE and self.often(10) else []
         return [*told, Succeeded(call, encode(1))]
+
+    def has_run(self, decider: DeciderSpec) -> bool:
+        """Whether something of what it goes by has succeeded: else it has no vote."""
+        flows, source = self.definition.flows, decider.source
+        atoms = [source] if decider.kind == "atom" else range(flows[source].first, flows[source].last)
+        return any(self.state.task[atom] is TaskState.SUCCESS for atom in atoms)
 
     # --- what persons want --------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def compile(flow: Flow | Atom, encode: Encode) -> Compiled:
         raise FlowError(f"expected a flow or a task; found {flow!r} ({type(flow).__name__})")
     made = outline(root)
     woven = weave(made)
-    lookup = Lookup(made, _ignorable(len(made.atoms), woven))
+    lookup = Lookup(made, _ignorable(made, len(made.atoms), woven))
     known: Known = {}
     specs = tuple([_spec(made, index, lookup, encode, known) for index in range(len(made.atoms))])
     parts = Parts(root.name, specs, _flows(made), woven.after, lookup.contested, woven.gates)
@@ -117,10 +117,11 @@ def _flows(made: Outline) -> tuple[FlowSpec, ...]:
     )
 
 
-def _ignorable(count: int, woven: Woven) -> Set[int]:
+def _ignorable(made: Outline, count: int, woven: Woven) -> Set[int]:
     """The atoms and groups, as providers, that may be ignored although something behind them is not.
 
-    They are behind a decider of limited depth; with ALL, whoever could take what they provide is ignored with them.
+    They are behind a decider of limited depth (with ALL, whoever could take what they provide is ignored with them), or
+    in a flow that is the member of a group: when something of a member fails, the rest of it is not begun.
     """
     walk = [gate.node for gate in woven.gates if any(decider.depth != Depth.ALL for decider in gate.deciders)]
     seen = set(walk)
@@ -129,5 +130,13 @@ def _ignorable(count: int, woven: Woven) -> Set[int]:
             if node not in seen:
                 seen.add(node)
                 walk.append(node)
-    groups = {count + gate.flow for gate in woven.gates if gate.kind == "group" and gate.node in seen}
-    return {node for node in seen if node < count} | groups
+    found = {node for node in seen if node < count}
+    found |= {count + gate.flow for gate in woven.gates if gate.kind == "group" and gate.node in seen}
+    member: list[bool] = []  # per flow, whether it stands in a group
+    for parent in made.parents:
+        member.append(parent is not None and (made.flows[parent].outcome is not None or member[parent]))
+        if parent is not None and member[parent] and made.flows[len(member) - 1].outcome is not None:
+            found.add(count + len(member) - 1)
+    if any(member):
+        found |= {atom for atom, flow in enumerate(made.flow_of) if member[flow]}
+    return found

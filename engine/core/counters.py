@@ -197,6 +197,18 @@ def _passed(state: State, node: int) -> bool:
     return gate.kind == "decider" and any(state.execution[atom] for atom in range(gate.first, gate.last))
 
 
+def heard(state: State, retry: int) -> int:
+    """Who is told that the flow of a retry is undone alone: the nearest group around it (-2 - flow), or nobody.
+
+    The retries in between have been asked, and had no other answer.
+    """
+    atoms, beyond = state.definition.atoms, state.definition.beyond
+    who = beyond[atoms[retry].flow]
+    while who >= 0:
+        who = beyond[atoms[who].flow]
+    return who
+
+
 def forget(state: State, atom: int) -> None:
     """Put an atom back to PENDING: nothing of its last execution counts any more."""
     fan = state.fans.pop(atom, None)
@@ -204,6 +216,9 @@ def forget(state: State, atom: int) -> None:
         slots = range(fan.base, fan.base + fan.count)
         state.execution[atom] = max(state.execution[atom], *(next_execution(state, slot) - 1 for slot in slots))
     for slot in [atom] if fan is None else [atom, *range(fan.base, fan.base + fan.count)]:
+        if slot != atom:  # its slot is never used again
+            state.earlier.pop(slot, None)
+            state.counted.pop(slot, None)
         state.task[slot] = PENDING
         state.result[slot] = 0
         for kept in (
@@ -265,5 +280,8 @@ def undo_of(state: State, roots: list[int], first: int, last: int) -> Undo:
         return holes or bool(done[node]) or not waits[node]
 
     undo.find(roots, touched)
-    undo.fans.update((node, None) for node in undo.nodes if task[node] is TaskState.REVERTING and node in state.fans)
+    for node in undo.nodes:
+        if task[node] is TaskState.REVERTING and node in state.fans:
+            fan = state.fans[node]
+            undo.elements(node, fan.back > 0, fan.left)
     return undo

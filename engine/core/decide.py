@@ -99,15 +99,15 @@ def _rest(state: State) -> Iterator[Step]:
 
 def _succeeded(state: State, input: Succeeded) -> Iterator[Step]:
     call, value = input
-    if call.kind == EXECUTE:
-        if state.plain:
-            yield of_atom(r.TASK_SUCCESS, call.atom, call.execution, call.attempt, value)
-        else:
-            slot = state.slot(call.atom, call.instance)
-            yield of_slot(state, r.TASK_SUCCESS, slot, call.execution, call.attempt, value)
+    kind, atom, execution, attempt, instance = call
+    if kind != EXECUTE:
+        slot = state.slot(atom, instance)
+        draft = of_slot(state, r.TASK_REVERTED, slot, execution, attempt, value, outcome="reverted")
+    elif state.plain:
+        draft = of_atom(r.TASK_SUCCESS, atom, execution, attempt, value)
     else:
-        slot = state.slot(call.atom, call.instance)
-        yield of_slot(state, r.TASK_REVERTED, slot, call.execution, call.attempt, value, outcome="reverted")
+        draft = of_slot(state, r.TASK_SUCCESS, state.slot(atom, instance), execution, attempt, value)
+    return iter((draft,))  # one step: half the cost of a generator
 
 
 def _failed(state: State, input: Failed) -> Iterator[Step]:
@@ -137,7 +137,7 @@ def _failed(state: State, input: Failed) -> Iterator[Step]:
         )
 
 
-def _fails(state: State, slot: int, call: Call, classes: list[str], value: bytes, **more: Any) -> Iterator[Step]:
+def _fails(state: State, slot: int, call: Call, classes: list[str], value: bytes | None, **more: Any) -> Iterator[Step]:
     yield of_slot(state, r.TASK_FAILURE, slot, call.execution, call.attempt, value, classes=classes, **more)
     if slot < state.atoms:
         yield from spoil(state, slot, state.definition.asks[slot])
@@ -165,13 +165,17 @@ def _expired(state: State, input: Expired) -> Iterator[Step]:
 def _aborted(state: State, input: Aborted) -> Iterator[Step]:
     call, cause = input
     slot = state.slot(call.atom, call.instance)
+    if call.kind == EXECUTE and undone(state, slot):  # nothing is executed again just to be reverted
+        yield from _fails(state, slot, call, [], None, cause=cause)
+        return
     again = call._replace(attempt=call.attempt + 1)
     before, after = (
         (r.TASK_WAITING, r.TASK_RUNNING) if call.kind == EXECUTE else (r.TASK_REVERT_FAILURE, r.TASK_REVERTING)
     )
     yield of_slot(state, before, slot, call.execution, call.attempt, cause=cause)
-    yield of_slot(state, after, slot, call.execution, again.attempt)
-    yield again
+    if state.run is not U.SUSPENDING:  # else when it is resumed
+        yield of_slot(state, after, slot, call.execution, again.attempt)
+        yield again
 
 
 def _consulted(state: State, input: Consulted) -> Iterator[Step]:

@@ -16,8 +16,9 @@ from . import fans, scopes
 from . import records as r
 from .counters import come_back, settle, settled, tidy, undo_of, unplain
 from .moves import Facts, illegal, leave
+from .records import TASK_RUNNING, TASK_SUCCESS
 from .state import State
-from .states import RetryState, RunState, TaskState, origins, run_origins
+from .states import STAYS, RetryState, RunState, TaskState, origins, run_origins
 
 T = TaskState
 
@@ -27,8 +28,37 @@ PENDING, RUNNING, SUCCESS = T.PENDING, T.RUNNING, T.SUCCESS
 
 
 def evolve(state: State, version: int, type: str, facts: Facts) -> None:
-    """Fold the record at `version` into `state`; raises what `fold` does."""
-    fold(state, (version,), (type,), (facts,))
+    """Fold the record at `version` into `state`; raises what `fold` does.
+
+    The two moves of a plain flow are made here as they are there: what prepares for many is too much for one.
+    """
+    if version != state.version + 1:
+        raise _gap(version, type, state.version)
+    state.version = version
+    if state.plain and type == TASK_RUNNING and state.task[atom := facts["atom"]] is PENDING:
+        state.task[atom] = RUNNING
+        state.execution[atom] = facts["execution"]
+        state.attempt[atom] = facts["attempt"]
+        state.running[atom] = None
+        if state.ready and state.ready[0] == state.rank[atom]:
+            heappop(state.ready)
+    elif state.plain and type == TASK_SUCCESS and state.task[atom := facts["atom"]] is RUNNING:
+        del state.running[atom]
+        state.task[atom] = SUCCESS
+        state.result[atom] = version
+        state.done[atom] = 1
+        state.open -= 1
+        waits = state.waits
+        for node in state.after[atom]:
+            waits[node] = left = waits[node] - 1
+            if left:
+                continue
+            if node < state.atoms:
+                heappush(state.ready, state.rank[node])
+            else:
+                settle(state, node)
+    else:
+        _move(state, type, facts)
 
 
 def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Sequence[Facts]) -> None:
@@ -43,17 +73,15 @@ def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Seq
     for version, type, fact in zip(versions, types, facts, strict=True):
         at += 1
         if version != at:
-            raise CorruptLog(f"record {version} ({type}) does not follow version {at - 1}: one is missing or double")
-        if plain and type == r.TASK_RUNNING and task[fact["atom"]] is PENDING:
-            atom = fact["atom"]
+            raise _gap(version, type, at - 1)
+        if plain and type == TASK_RUNNING and task[atom := fact["atom"]] is PENDING:
             task[atom] = RUNNING
             execution[atom] = fact["execution"]
             attempt[atom] = fact["attempt"]
             running[atom] = None
             if ready and ready[0] == rank[atom]:
                 heappop(ready)
-        elif plain and type == r.TASK_SUCCESS and task[fact["atom"]] is RUNNING:
-            atom = fact["atom"]
+        elif plain and type == TASK_SUCCESS and task[atom := fact["atom"]] is RUNNING:
             del running[atom]
             task[atom] = SUCCESS
             result[atom] = version
@@ -69,14 +97,23 @@ def fold(state: State, versions: Sequence[int], types: Sequence[str], facts: Seq
                     settle(state, node)
         else:
             state.version = version
-            handler = _HANDLERS.get(type)
-            if handler is None:
-                raise CorruptLog(f"record {version}: this code does not know the type {type!r}; newer code has written it")
-            if plain and type not in _STILL_PLAIN:
-                unplain(state)
-            handler(state, fact)
+            _move(state, type, fact)
             plain, ready, waits, done = state.plain, state.ready, state.waits, state.done
     state.version = at
+
+
+def _move(state: State, type: str, facts: Facts) -> None:
+    """Any other move; `state` is at the version of the record."""
+    handler = _HANDLERS.get(type)
+    if handler is None:
+        raise CorruptLog(f"record {state.version}: this code does not know the type {type!r}; newer code has written it")
+    if state.plain and type not in _STILL_PLAIN:
+        unplain(state)
+    handler(state, facts)
+
+
+def _gap(version: int, type: str, last: int) -> CorruptLog:
+    return CorruptLog(f"record {version} ({type}) does not follow version {last}: one is missing or double")
 
 
 def _slot(state: State, facts: Facts) -> int:
@@ -200,8 +237,8 @@ def _task_reverting(state: State, facts: Facts) -> None:
         state.reverting[slot] = None
         state.unresolved.pop(slot, None)
     if slot >= state.atoms:
-        fans.back_at(state, slot)
-    elif undo is not None:
+        fans.back_at(state, slot, undo)
+    if undo is not None:
         undo.begun()
 
 
@@ -210,11 +247,16 @@ def _task_reverted(state: State, facts: Facts) -> None:
     leave(state, slot, _TO_REVERTED, T.REVERTED)
     state.revert_result[slot] = state.version
     state.outcome[slot] = "undeclared" if facts.get("undeclared") else facts["outcome"]
+    if state.verdicts:
+        scopes.unmade(state, state.atom_of(slot))
+    if facts["outcome"] in STAYS:
+        state.stays[facts["atom"]] = None
     if slot >= state.atoms:
+        undo = scopes.way_back(state, facts["atom"])
         if come_back(state, slot):
-            fans.once_more(state, slot)
+            fans.once_more(state, slot, undo)
         else:
-            fans.back_one(state, slot)
+            fans.back_one(state, slot, undo)
         return
     come_back(state, slot)
     if slot in state.fans:

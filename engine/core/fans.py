@@ -8,7 +8,7 @@ from .counters import enqueue, keep, tidy
 from .moves import Facts
 from .region import Fan, policy_of
 from .state import PENDING, State
-from .states import RAN
+from .states import RAN, TaskState
 from .undo import Undo
 
 
@@ -66,21 +66,39 @@ def complete(state: State, atom: int) -> None:
 def turned(state: State, atom: int, undo: Undo | None) -> None:
     """The fan-out is being reverted: those of its elements that ran, the last first."""
     fan = state.fans[atom]
-    fan.back = fan.count
     fan.left = sum(1 for slot in range(fan.base, fan.base + fan.count) if state.task[slot] in RAN)
-    if undo is not None:
-        undo.fans[atom] = None
+    _next(state, atom, fan.count, undo)
 
 
-def back_at(state: State, slot: int) -> None:
+def back_at(state: State, slot: int, undo: Undo | None) -> None:
     """An element is being reverted."""
-    fan = state.fans[state.atom_of(slot)]
-    fan.back = min(fan.back, slot - fan.base)
+    atom = state.atom_of(slot)
+    fan = state.fans[atom]
+    if slot - fan.base == fan.back - 1:
+        _next(state, atom, fan.back, undo)
 
 
-def back_one(state: State, slot: int) -> None:
+def back_one(state: State, slot: int, undo: Undo | None) -> None:
     """An element was reverted."""
-    state.fans[state.atom_of(slot)].left -= 1
+    atom = state.atom_of(slot)
+    state.fans[atom].left -= 1
+    _told(state, atom, undo)
+
+
+def _next(state: State, atom: int, end: int, undo: Undo | None) -> None:
+    """Find the last of the elements before `end` that is still to be reverted: each is looked at once."""
+    fan = state.fans[atom]
+    while end and state.task[fan.base + end - 1] not in RAN:
+        end -= 1
+    fan.back = end
+    _told(state, atom, undo)
+
+
+def _told(state: State, atom: int, undo: Undo | None) -> None:
+    """The revert keeps count; a probe may have settled an element before it is the fan-out's turn."""
+    fan = state.fans[atom]
+    if undo is not None and state.task[atom] is TaskState.REVERTING:
+        undo.elements(atom, fan.back > 0, fan.left)
 
 
 def left_so(state: State, atom: int) -> None:
@@ -90,10 +108,10 @@ def left_so(state: State, atom: int) -> None:
         state.unknown.pop(slot, None)
 
 
-def once_more(state: State, slot: int) -> None:
+def once_more(state: State, slot: int, undo: Undo | None) -> None:
     """An earlier execution of the element is to be reverted too."""
-    fan = state.fans[state.atom_of(slot)]
-    fan.back = max(fan.back, slot - fan.base + 1)
+    atom = state.atom_of(slot)
+    _next(state, atom, max(state.fans[atom].back, slot - state.fans[atom].base + 1), undo)
 
 
 def again(state: State, atom: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import records as r
-from .counters import next_execution
+from .counters import heard, next_execution
 from .graph import NOBODY
 from .groups import full, gates, lacking, openings, pass_by, spoil, without
 from .inputs import EXECUTE, ON_FAILURE, PROBE_REVERT, REVERT, Call
@@ -15,12 +15,10 @@ from .records import Draft, of_atom
 from .region import ASK, HALT, RETRY, Fan, Region
 from .resolution import resolve
 from .state import State
-from .states import RAN, RunState, TaskState
+from .states import RAN, STAYS, RunState, TaskState
 from .undo import Undo
 
 U, T = RunState, TaskState
-STAYS = ("not_revertible", "skipped")
-"""Outcomes of a revert after which something has stayed done; the worst first."""
 
 
 def forward(state: State, limit: int) -> Iterator[Step]:
@@ -117,9 +115,9 @@ def undone(state: State, slot: int) -> bool:
 def _beside(state: State, limit: int) -> Iterator[Step]:
     """Whatever is to be seen to before anything is started: failures, verdicts, questions, flows that are undone."""
     yield from resolve(state)
+    if state.lost and state.run is U.RUNNING and not _stopped(state):
+        yield from lost(state)
     if state.run is U.RUNNING and not _stopped(state):
-        if state.lost:
-            yield from lost(state)
         yield from full(state)
         yield from gates(state, limit)
         yield from openings(state)
@@ -174,7 +172,7 @@ def _undo_flow(state: State, region: Region, undo: Undo, limit: int) -> Iterator
         return
     yield from drop(state, first, last)
     yield from reverts(state, undo, limit)
-    if undo.ready or undo.fans or any(first <= state.atom_of(slot) < last for slot in state.reverting):
+    if undo.ready or undo.fans or any(first <= state.atom_of(slot) < last for slot in (*state.reverting, *state.lost)):
         return
     if region.goal == RETRY:
         if not _free(state, limit):
@@ -185,35 +183,32 @@ def _undo_flow(state: State, region: Region, undo: Undo, limit: int) -> Iterator
         yield Call(EXECUTE, retry, execution, 1)
         return
     yield Draft(r.RETRY_GIVEN_UP, {"atom": retry, "execution": state.execution[retry], "failed": region.failed})
-    who = state.definition.beyond[state.definition.atoms[retry].flow]
+    who = heard(state, retry)
     if who < NOBODY:
         yield from pass_by(state, range(first, last), "given_up")
         yield from spoil(state, retry, who)
 
 
 def reverts(state: State, undo: Undo, limit: int) -> Iterator[Step]:
-    """Begin the reverts whose turn it is."""
-    while undo.ready and _free(state, limit):
-        yield from _revert_one(state, -undo.ready[0][1])
-    done = False
-    for atom in list(undo.fans):
-        fan = state.fans[atom]
-        while _free(state, limit) and (slot := _last(state, fan)) is not None:
-            yield of_slot(state, r.TASK_REVERTING, slot, state.execution[slot], 1)
-            yield call_of(state, REVERT, slot, state.execution[slot], 1)
-        if not fan.left:
-            yield of_slot(state, r.TASK_REVERTED, atom, state.execution[atom], 1, outcome=_outcome(state, fan))
-            done = True
-    if done:  # what is before it is next
-        yield from reverts(state, undo, limit)
+    """Begin the reverts whose turn it is, in one order; a fan-out in its turn has its elements reverted, the last first."""
+    while True:
+        if undo.over:
+            atom = next(iter(undo.over))
+            outcome = _outcome(state, state.fans[atom])
+            yield of_slot(state, r.TASK_REVERTED, atom, state.execution[atom], 1, outcome=outcome)
+        elif undo.ready and _free(state, limit):
+            atom = -undo.ready[0][1]
+            yield from _revert_element(state, atom) if atom in undo.fans else _revert_one(state, atom)
+        else:
+            return
 
 
-def _last(state: State, fan: Fan) -> int | None:
-    """The last element that is still to be reverted."""
-    for instance in range(fan.back - 1, -1, -1):
-        if state.task[fan.base + instance] in RAN:
-            return fan.base + instance
-    return None
+def _revert_element(state: State, atom: int) -> list[Step]:
+    """The start of the revert of the last element that is still to be reverted."""
+    fan = state.fans[atom]
+    slot = fan.base + fan.back - 1
+    begin = of_slot(state, r.TASK_REVERTING, slot, state.execution[slot], 1)
+    return [begin, call_of(state, REVERT, slot, state.execution[slot], 1)]
 
 
 def _outcome(state: State, fan: Fan) -> str:
@@ -261,9 +256,10 @@ def backward(state: State, limit: int) -> Iterator[Step]:
     yield from reverts(state, undo, limit)
     if not undo.ready and not undo.fans and not state.reverting and not state.unknown:
         yield from timers_off(state)
-        stayed = [atom for atom, outcome in state.outcome.items() if outcome in STAYS]
-        if stayed:
-            yield Draft(r.RUN_REVERTED_PARTLY, named(state, stayed))
+        if state.stays:
+            now = [slot for slot, outcome in state.outcome.items() if outcome in STAYS]
+            before = [atom for atom in state.stays if atom not in map(state.atom_of, now)]
+            yield Draft(r.RUN_REVERTED_PARTLY, named(state, [*before, *now]))
         else:
             yield Draft(r.RUN_REVERTED, {})
 
@@ -288,11 +284,16 @@ def revert_again(state: State, slot: int) -> Iterator[Step]:
     yield call_of(state, REVERT, slot, execution, attempt)
 
 
+def _alone(state: State) -> bool:
+    """Whether a flow was undone alone that is no member of a group: the run has failed, though all may be settled."""
+    return any(heard(state, retry) == NOBODY for retry in state.dead)
+
+
 def _end(state: State) -> Iterator[Step]:
     """The run is over, or waits for timers only."""
     if state.unknown or state.overdue:
         return
-    if not state.open and not state.gates and not state.regions:
+    if not state.open and not state.gates and not state.regions and not _alone(state):
         yield from timers_off(state)
         yield Draft(r.RUN_SUCCESS, {})
         return
@@ -304,5 +305,5 @@ def _end(state: State) -> Iterator[Step]:
         yield Draft(r.RUN_WAITING, {})
     elif state.dead:
         yield from timers_off(state)
-        stays = [atom for atom in range(state.atoms) if state.task[atom] in RAN or state.outcome.get(atom) in STAYS]
+        stays = [atom for atom in range(state.atoms) if state.task[atom] in RAN or atom in state.stays]
         yield Draft(r.RUN_REVERTED_PARTLY, {"cause": "scope", "atoms": stays}) if stays else Draft(r.RUN_REVERTED, {})

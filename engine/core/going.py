@@ -144,11 +144,12 @@ def may_reset(state: State) -> bool:
 
 
 def lasting(state: State, atoms: Iterable[int]) -> list[int]:
-    """The fan-outs among the atoms of which some element has run and was not undone."""
+    """The fan-outs among the atoms of which some element has run and was not undone, or not for certain."""
+    done = (*RAN, T.REVERT_FAILURE, T.REVERT_UNKNOWN)
     found = []
     for atom in atoms:
         fan = state.fans.get(atom)
-        if fan is not None and any(state.task[fan.base + place] in RAN for place in range(fan.count)):
+        if fan is not None and any(state.task[fan.base + place] in done for place in range(fan.count)):
             found.append(atom)
     return found
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from . import records as r
-from .counters import shut
+from .counters import heard, shut
 from .graph import NOBODY
 from .inputs import DECIDE, EXPAND, Call
 from .parts import Step, ignored, of_slot
@@ -45,7 +45,8 @@ def verdict(state: State, flow: int) -> Draft:
         if atom == spec.retry:
             continue
         member, task = _member(state, flow, atom), state.task[atom]
-        if (task is T.FAILURE or atom in state.dead) and _counts(state, flow, state.definition.asks[atom]):
+        who = heard(state, atom) if atom in state.dead else state.definition.asks[atom]
+        if (task is T.FAILURE or atom in state.dead) and _counts(state, flow, who):
             blamed.append(atom)
             members[member] = False
         elif task is T.SUCCESS:
@@ -164,14 +165,37 @@ def lacking(state: State, wanted: tuple[Argument, ...]) -> tuple[list[str], Argu
 
 def _there(state: State, argument: Argument) -> bool:
     sources = [source for source in argument.sources if source.kind in ("atom", "group")]
-    return not sources or argument.name in state.given or any(has_given(state, source) for source in sources)
+    return not sources or argument.name in state.given or giver(state, sources) is not None
+
+
+def giver(state: State, sources: Iterable[Source]) -> Source | None:
+    """Which of several providers gives what they are all asked for: the first that was not ignored, if it has it."""
+    for source in sources:
+        if has_given(state, source):
+            return source
+        if not was_ignored(state, source):
+            return None
+    return None
 
 
 def has_given(state: State, source: Source) -> bool:
-    """Whether a provider has something to give: it succeeded, or, being a group, its policy is content."""
+    """Whether a provider has something to give: it succeeded, or, being a group, its policy is content.
+
+    A group without members, which is never judged, gives nothing but that; one that was ignored gives nothing at all.
+    """
     if source.kind == "group":
-        return bool(state.verdicts.get(source.atom))
+        if not state.definition.flows[source.atom].last:
+            return True
+        return bool(state.verdicts.get(source.atom)) and not was_ignored(state, source)
     return state.task[source.atom] is T.SUCCESS
+
+
+def was_ignored(state: State, source: Source) -> bool:
+    """Whether a provider was passed by; a group, all of it."""
+    if source.kind == "group":
+        flow = state.definition.flows[source.atom]
+        return all(state.task[atom] is T.IGNORED for atom in range(flow.first, flow.last))
+    return state.task[source.atom] is T.IGNORED
 
 
 def full(state: State) -> Iterator[Step]:

@@ -11,8 +11,8 @@ items of a graph that no path joins.
 The retry of a flow looks outside that flow, and shows what it provides to all in it as an earlier item would. A group
 shows the results of its members under a name of its own.
 
-Where a decider may ignore the nearest provider and not the atom that asks, an argument lists behind it what that
-provider itself would see under the name, and so on to one that is always there.
+Where a decider, or a failed member of a group, may have the nearest provider ignored and not the atom that asks, an
+argument lists behind it what that provider itself would see under the name, and so on to one that is always there.
 
 Each flow keeps one dict of what it shows so far; what was found further out is remembered in each flow that was
 passed, so that a name costs the depth of the nesting once per flow, not once per atom.
@@ -38,7 +38,7 @@ class Lookup:
 
     `asked`: those of the on_failure of retries; `over`: the lists of fan-outs. `contested` has (name, provider) for each
     name that several provide: the one nearest to the end, the last in the definition where several are.
-    `ignorable`: the atoms and groups, as providers, that a decider may keep from running.
+    `ignorable`: the atoms and groups, as providers, that a decider or a failed member of a group may keep from running.
 
     Raises:
         AmbiguousDependency: two providers are equally near; names the atom, the argument and both.
@@ -51,7 +51,7 @@ class Lookup:
         self.asked: dict[int, tuple[Argument, ...]] = {}
         self.over: dict[int, Argument] = {}
         self.contested: tuple[tuple[str, int], ...] = ()
-        self._ignorable = ignorable
+        self._ignorable = set(ignorable)
         self._beneath: dict[tuple[int, str], Found] = {}  # what an ignorable provider would see itself
         self._open: list[Scope] = []
         self._known: dict[tuple[tuple[Binding, ...], tuple[Found, ...]], tuple[Argument, ...]] = {}
@@ -93,10 +93,21 @@ class Lookup:
         if isinstance(atom, Each):
             (self.over[index],) = self._arguments(atom, (atom.over,))
         shows: Shows = {}
+        if self._may_lack(index):
+            self._ignorable.add(index)
         for name, _ in plan.options.saves:
             self._provides(index, name)
             shows[name] = index
         return shows
+
+    def _may_lack(self, index: int) -> bool:
+        """Whether something that an atom must have may be ignored, so that the atom is too."""
+        if not self._ignorable:
+            return False
+        wanted = self.execute[index] if index not in self.over else (self.over[index], *self.execute[index])
+        last = [argument.sources[-1] for argument in wanted if not argument.optional]
+        places = {"atom": 0, "group": len(self.outline.atoms)}
+        return any(source.kind in places and places[source.kind] + source.atom in self._ignorable for source in last)
 
     def _provides(self, provider: int, name: str) -> None:
         self._providers[name] = self._providers.get(name, 0) + 1

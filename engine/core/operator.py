@@ -38,7 +38,7 @@ def revert(state: State, input: Revert) -> Iterator[Step]:
     """Have the whole run undone."""
     if state.run is U.PENDING:
         yield Draft(r.RUN_RUNNING, {})
-    if state.run is U.SUSPENDING and not state.running:
+    if state.run is U.SUSPENDING and may_revert(state):
         yield Draft(r.RUN_SUSPENDED, {})
     if state.run is not U.PENDING and may_revert(state):
         yield Draft(r.RUN_REVERTING, {"cause": "operator", **input.facts}, input.value)

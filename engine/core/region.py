@@ -42,8 +42,8 @@ class Region:
 class Fan:
     """One opened fan-out: element i has the slot `base + i`.
 
-    `next`: the first that has not been started; `live`: started and not settled; `ok`, `errors`: settled; `back`: where a
-    revert looks for the next one, from the end; `left`: how many of them are still to be reverted, once that has begun.
+    `next`: the first that has not been started; `live`: started and not settled; `ok`, `errors`: settled; `left`: how
+    many of them are still to be reverted, once that has begun; `back`: behind the one that is next, 0 where all have begun.
     `redo`: such as are started again before those that never were.
     """
 

@@ -8,7 +8,7 @@ does not depend on it goes on.
   retries in that flow forget what they have tried.
 - REVERT: the retry gives up. The next one outward is asked in its stead, and finds the failure in its history under the
   name of the one that gave up. Where there is none outward the whole run is undone; a run that does not defer reverts
-  undoes the flow of the retry that gave up first, and no more.
+  undoes the flow of the retry that gave up first, and no more, also where a group is next.
 - REVERT_ALL: the whole run is undone.
 
 What is decided stays so: an answer that comes when a flow around its own is being undone already is recorded and
@@ -45,7 +45,9 @@ MEANS: dict[tuple[Decision, str], str] = {
     (Decision.REVERT_ALL, "group"): REVERT_ALL,
     (Decision.REVERT_ALL, "nobody"): REVERT_ALL,
 }
-"""(answer, who is next outward) -> what is done; a run that does not defer has ALONE for (REVERT, nobody)."""
+"""(answer, who is next outward) -> what is done; a run that does not defer has ALONE for (REVERT, nobody).
+
+ALONE is the flow of the retry itself; in a run that does not defer, that of the retry that gave up first."""
 
 
 def meaning(state: State, retry: int, decision: Decision) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def meaning(state: State, retry: int, decision: Decision) -> dict[str, Any]:
         return {"done": OVERRULED}
     who = state.definition.beyond[state.definition.atoms[retry].flow]
     done = MEANS[decision, "retry" if who >= 0 else "nobody" if who == NOBODY else "group"]
-    if done == REVERT_ALL and decision is Decision.REVERT and not state.defers:
+    if done in (REVERT_ALL, ALONE) and decision is Decision.REVERT and not state.defers:
         return {"done": ALONE, "scope": region.first}
     if done == DEFERRED:
         return {"done": done, "to": who}

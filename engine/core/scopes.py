@@ -8,7 +8,21 @@ from __future__ import annotations
 from heapq import heappush
 
 from ...errors import CorruptLog
-from .counters import closed, decided, enqueue, forget, keep, recount, reopen, settle, settled, tidy, undo_of, unsettle
+from .counters import (
+    closed,
+    decided,
+    enqueue,
+    forget,
+    heard,
+    keep,
+    recount,
+    reopen,
+    settle,
+    settled,
+    tidy,
+    undo_of,
+    unsettle,
+)
 from .fans import again
 from .graph import NOBODY
 from .moves import Facts, illegal, leave
@@ -54,6 +68,12 @@ def _remember(state: State, retry: int, atom: int, failure: int) -> None:
         tries[-1][1][atom] = failure
 
 
+def _about(state: State, region: Region) -> int:
+    """The version of the failure that a region is about; 0 where that is of a group in which nothing had run."""
+    tries = state.history.get(region.first)
+    return tries[-1][1].get(region.failed, 0) if tries else 0
+
+
 def consulted(state: State, facts: Facts) -> None:
     """A retry answered, or its code raised; `done` says what is done about it."""
     retry, done = facts["atom"], facts["done"]
@@ -96,7 +116,7 @@ def _undo(state: State, retry: int, goal: str) -> None:
 def _defer(state: State, region: Region, to: int) -> None:
     """The retry outward is asked in its stead; while that is being asked about another failure already, after that."""
     del state.regions[region.retry]
-    _remember(state, to, region.retry, state.failures.get(region.failed, state.version))
+    _remember(state, to, region.retry, _about(state, region))
     outer = state.regions.get(to)
     if outer is None:
         state.regions[to] = Region(to, region.failed, region.first)
@@ -166,18 +186,31 @@ def given_up(state: State, facts: Facts) -> None:
     """The flow of a retry is undone for good. Within a group that is a failed member, which counts as settled."""
     retry = facts["atom"]
     first, last = state.span(retry)
-    if state.regions.pop(retry, None) is None:
+    region = state.regions.pop(retry, None)
+    if region is None:
         raise illegal(state, retry, "given up")
-    state.dead[retry] = None
-    if state.definition.beyond[state.definition.atoms[retry].flow] < NOBODY:
+    state.dead[retry] = _about(state, region)
+    gates = list(state.gates)
+    if heard(state, retry) < NOBODY:
         state.lacking = True
         for atom in range(first, last):
             if state.task[atom] is TaskState.REVERTED:
                 settled(state, atom)
-    for node in [node for node in state.gates if not decided(state, node)]:
-        del state.gates[node]
-        settle(state, node)
+        if region.undo is not None:  # the gates of groups that have failed in it stand open too
+            gates += [node for node in region.undo.nodes if node in state.definition.gate_at]
+    for node in gates:
+        if not state.done[node] and not state.waits[node] and not decided(state, node):
+            state.gates.pop(node, None)
+            settle(state, node)
     question_again(state)
+
+
+def unmade(state: State, atom: int) -> None:
+    """Something of an atom is undone: the groups that it is in, as far as they had a verdict, have none any more."""
+    flow: int | None = state.definition.atoms[atom].flow
+    while flow is not None and state.verdicts:
+        state.verdicts.pop(flow, None)
+        flow = state.definition.flows[flow].parent
 
 
 def answered(state: State, facts: Facts) -> None:
@@ -207,8 +240,8 @@ def group_settled(state: State, facts: Facts) -> None:
         return
     failures = facts["failed"] or [flow.first]
     if who >= 0:
-        for atom in failures:
-            _remember(state, who, atom, state.failures.get(atom, state.version))
+        for atom in facts["failed"]:
+            _remember(state, who, atom, state.failures.get(atom) or state.dead.get(atom, 0))
     question(state, failures[0], who)
 
 
@@ -242,11 +275,26 @@ def _judge_again(state: State, atom: int) -> None:
     while who < NOBODY:
         flow = state.definition.flows[-2 - who]
         gate = flow.gate
-        if state.verdicts.pop(flow.index, None) is not None and gate is not None:
+        verdict = state.verdicts.pop(flow.index, None)
+        who = state.definition.beyond[flow.index] if flow.retry is None else flow.retry
+        if verdict is False:
+            _withdraw(state, flow.first, flow.last, who)
+        if verdict is not None and gate is not None:
             unsettle(state, gate)
             if not state.waits[gate]:
                 state.gates[gate] = "due"
-        who = state.definition.beyond[flow.index] if flow.retry is None else flow.retry
+
+
+def _withdraw(state: State, first: int, last: int, who: int) -> None:
+    """A group that had failed as one has not: whoever was asked about that need not be, and does not remember it."""
+    for atom in [atom for atom, asked in state.unresolved.items() if asked == who and first <= atom < last]:
+        del state.unresolved[atom]
+    for region in [region for region in state.regions.values() if region.first == who and region.undo is None]:
+        if first <= region.failed < last:
+            _lift(state, region)
+    for _, failures in state.history.get(who, [])[-1:]:
+        for atom in [atom for atom in failures if first <= atom < last]:
+            del failures[atom]
 
 
 def put_back(state: State, facts: Facts) -> None:
@@ -297,6 +345,7 @@ def reset(state: State, facts: Facts) -> None:
         keep(state, atom)
         forget(state, atom)
     _as_new(state)
+    state.stays.clear()
     state.lacking = False
     recount(state)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .graph import AtomSpec, Definition
 from .region import Fan, Region
+from .seldom import Seldom
 from .states import AtomState, RetryState, RunState, TaskState
 from .undo import Undo
 
@@ -38,9 +39,11 @@ class State:
         asked: slots about which a person must say something before the run can go on; halted: what a person must mend,
             a retry or gate whose code raised.
         outcome: slot -> what its revert came to: reverted, nothing_to_revert, undeclared, not_revertible, skipped.
+        stays: atoms of which something stays done, by whichever execution, until the run is reset.
         open: atoms that are not settled yet.
         history: retry -> its tries: (version of what it provided, {atom: version of its failure}).
-        regions, dead: retry -> its closed flow; retries that have given up, whose flow is undone alone.
+        regions, dead: retry -> its closed flow; retry that has given up, whose flow is undone alone -> the version of the
+            failure it gave up about (0: a group failed in which nothing had run).
         gates: gate node -> due; verdicts: flow -> whether it succeeded as a group.
         earlier: slot -> executions before the present one that were put aside and never undone: (execution, result, state);
             a revert comes back to them. counted: slot -> the highest execution there was, where it has.
@@ -57,40 +60,38 @@ class State:
     """
 
     __slots__ = (
-        "after", "asked", "atoms", "attempt", "cause", "counted", "dead", "defers", "definition", "done", "earlier",
-        "execution", "failures",
-        "fans", "full", "gates", "given", "halted", "history", "lacking", "lost", "open", "opening", "outcome", "overdue",
-        "owners", "parked", "plain", "progress", "queued", "rank", "ready", "reason", "regions", "resolves", "result",
-        "revert_result", "reverting", "run", "running", "spread", "stuck", "task", "timeout", "timers", "undo",
-        "unknown", "unresolved", "verdicts", "version", "waiting", "waits",
+        "__dict__", "after", "atoms", "attempt", "cause", "defers", "definition", "done", "execution", "given",
+        "lacking", "open", "plain", "queued", "rank", "ready", "reason", "resolves", "result", "reverting", "run",
+        "running", "task", "timeout", "undo", "version", "waits",
     )  # fmt: skip
 
-    revert_result: dict[int, int]
-    parked: list[int]
-    unknown: dict[int, None]
-    waiting: dict[int, int]
-    overdue: dict[int, None]
-    timers: dict[int, tuple[int, int]]
-    lost: dict[int, None]
-    failures: dict[int, int]
-    stuck: dict[int, int]
-    unresolved: dict[int, int]
-    asked: dict[int, None]
-    halted: dict[int, int]
-    outcome: dict[int, str]
-    history: dict[int, list[tuple[int, dict[int, int]]]]
-    regions: dict[int, Region]
-    dead: dict[int, None]
-    gates: dict[int, str]
-    verdicts: dict[int, bool]
-    earlier: dict[int, list[tuple[int, int, str]]]
-    counted: dict[int, int]
-    fans: dict[int, Fan]
-    owners: list[int]
-    opening: dict[int, None]
-    spread: dict[int, None]
-    full: dict[int, None]
-    progress: dict[int, tuple[float, int]]
+    revert_result = Seldom[dict[int, int]](dict)
+    parked = Seldom[list[int]](list)
+    unknown = Seldom[dict[int, None]](dict)
+    waiting = Seldom[dict[int, int]](dict)
+    overdue = Seldom[dict[int, None]](dict)
+    timers = Seldom[dict[int, tuple[int, int]]](dict)
+    lost = Seldom[dict[int, None]](dict)
+    failures = Seldom[dict[int, int]](dict)
+    stuck = Seldom[dict[int, int]](dict)
+    unresolved = Seldom[dict[int, int]](dict)
+    asked = Seldom[dict[int, None]](dict)
+    halted = Seldom[dict[int, int]](dict)
+    outcome = Seldom[dict[int, str]](dict)
+    stays = Seldom[dict[int, None]](dict)
+    history = Seldom[dict[int, list[tuple[int, dict[int, int]]]]](dict)
+    regions = Seldom[dict[int, Region]](dict)
+    dead = Seldom[dict[int, int]](dict)
+    gates = Seldom[dict[int, str]](dict)
+    verdicts = Seldom[dict[int, bool]](dict)
+    earlier = Seldom[dict[int, list[tuple[int, int, str]]]](dict)
+    counted = Seldom[dict[int, int]](dict)
+    fans = Seldom[dict[int, Fan]](dict)
+    owners = Seldom[list[int]](list)
+    opening = Seldom[dict[int, None]](dict)
+    spread = Seldom[dict[int, None]](dict)
+    full = Seldom[dict[int, None]](dict)
+    progress = Seldom[dict[int, tuple[float, int]]](dict)
 
     def __init__(self, definition: Definition) -> None:
         atoms, nodes = len(definition.atoms), len(definition.after)
@@ -119,14 +120,6 @@ class State:
         self.plain = definition.plain
         self.given: tuple[str, ...] = ()
         self.timeout = 0
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever most runs never need is made when it is first looked at: a process may hold many thousands of them."""
-        if name not in _SELDOM:
-            raise AttributeError(name)
-        made: Any = [] if name in ("parked", "owners") else {}
-        setattr(self, name, made)
-        return made
 
     def atom_of(self, slot: int) -> int:
         """The atom whose slot, or whose element's slot, it is."""
@@ -213,13 +206,17 @@ class State:
     __hash__ = None  # type: ignore[assignment]  # mutable: evolve changes it in place
 
 
-_SELDOM = frozenset(State.__annotations__)
+SELDOM = tuple(name for name, kept in vars(State).items() if isinstance(kept, Seldom))
+"""The attributes that most states never need; those of all states are its `__slots__`."""
 _STATES: dict[str, AtomState] = {**{str(state): state for state in TaskState}, "RETRYING": RetryState.RETRYING}
 
 _PLAIN = (
     "version", "execution", "attempt", "result", "waits", "ready", "parked", "open", "owners", "cause", "reason",
     "defers", "resolves", "given", "lacking", "plain", "timeout",
 )  # fmt: skip
-_ORDERED = ("running", "reverting", "unknown", "overdue", "lost", "asked", "dead", "opening", "spread", "full")
-_MAPS = ("revert_result", "waiting", "failures", "stuck", "unresolved", "halted", "outcome", "gates", "verdicts", "counted")
+_ORDERED = ("running", "reverting", "unknown", "overdue", "lost", "asked", "opening", "spread", "full", "stays")
+_MAPS = (
+    "revert_result", "waiting", "failures", "stuck", "unresolved", "halted", "outcome", "gates", "verdicts", "counted",
+    "dead",
+)  # fmt: skip
 _PAIRS = ("timers", "progress")

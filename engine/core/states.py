@@ -121,6 +121,8 @@ RUN_MOVES: dict[RunState, tuple[RunState, ...]] = {
     U.ABANDONED: (U.PENDING,),
 }
 
+STAYS = ("not_revertible", "skipped")
+"""Outcomes of a revert after which something has stayed done; the worst first."""
 SETTLED_RUN = (U.SUCCESS, U.REVERTED, U.REVERTED_PARTLY, U.FAILURE, U.ABANDONED)
 """Run states in which nothing happens any more unless a person asks for it."""
 

@@ -23,10 +23,12 @@ class Undo:
 
     `nodes`: what was touched, each after what it waited for. `before[node]`: its touched predecessors. `waits[node]`:
     successors that are still to be passed before it may be reverted. `ready`: a heap of (-priority, -atom): larger
-    priority first, then the later in the definition. `fans`: fan-outs whose elements are being reverted.
+    priority first, then the later in the definition. `fans`: fan-outs whose elements are being reverted -> whether one of
+    them is still to be begun: as long as it is, the fan-out keeps its place in the heap. `over`: those of them of which
+    nothing is left to be reverted.
     """
 
-    __slots__ = ("before", "definition", "fans", "nodes", "ready", "task", "waits")
+    __slots__ = ("before", "definition", "fans", "nodes", "over", "ready", "task", "waits")
 
     def __init__(self, definition: Definition, task: list[AtomState]) -> None:
         self.definition = definition
@@ -35,7 +37,8 @@ class Undo:
         self.before: dict[int, list[int]] = {}
         self.waits: dict[int, int] = {}
         self.ready: list[tuple[float, int]] = []
-        self.fans: dict[int, None] = {}
+        self.fans: dict[int, bool] = {}
+        self.over: dict[int, None] = {}
 
     def find(self, roots: Iterable[int], touched: Callable[[int], bool]) -> None:
         """Walk forward from `roots` over what was touched, then find what can be reverted first."""
@@ -72,12 +75,25 @@ class Undo:
 
     def begun(self) -> None:
         """Take from the heap what is no longer to be begun."""
-        while self.ready and self.task[-self.ready[0][1]] not in LEFT:
+        while self.ready:
+            atom = -self.ready[0][1]
+            if self.task[atom] in LEFT or self.fans.get(atom):
+                return
             heappop(self.ready)
+
+    def elements(self, atom: int, more: bool, left: int) -> None:
+        """Of a fan-out that is being reverted so many elements are left, and whether there are `more` to be begun."""
+        if more and not self.fans.get(atom) and self.task[atom] not in LEFT:
+            heappush(self.ready, (-self.definition.atoms[atom].priority, -atom))
+        self.fans[atom] = more
+        if not left:
+            self.over[atom] = None
 
     def done(self, atom: int) -> None:
         """An atom was reverted."""
         self.fans.pop(atom, None)
+        self.over.pop(atom, None)
+        self.begun()
         if self.waits.get(atom) == 0:
             self.reach(atom)
 
@@ -88,7 +104,8 @@ class Undo:
             "before": [[node, list(before)] for node, before in self.before.items()],
             "waits": [[node, waits] for node, waits in self.waits.items()],
             "ready": [list(entry) for entry in self.ready],
-            "fans": list(self.fans),
+            "fans": [list(entry) for entry in self.fans.items()],
+            "over": list(self.over),
         }
 
     @classmethod
@@ -99,5 +116,6 @@ class Undo:
         undo.before = {node: list(before) for node, before in data["before"]}
         undo.waits = {node: waits for node, waits in data["waits"]}
         undo.ready = [(priority, atom) for priority, atom in data["ready"]]
-        undo.fans = dict.fromkeys(data["fans"])
+        undo.fans = {atom: more for atom, more in data["fans"]}
+        undo.over = dict.fromkeys(data["over"])
         return undo

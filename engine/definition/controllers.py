@@ -9,6 +9,7 @@ from ...errors import FlowError
 from .decision import Decision
 from .history import History
 from .options import Names, RebindOption
+from .resultset import as_data
 from .retry import Retry
 
 
@@ -140,7 +141,7 @@ class ParameterizedForEach(Retry):
         wrong = _no_values(values)
         if wrong:
             raise TypeError(f"retry {self.name!r}: {wrong}")
-        return _next(self.name, values, history)
+        return as_data(_next(self.name, values, history))
 
     def on_failure(self, values: Sequence[Any], history: History, *args: Any, **kwargs: Any) -> Decision:
         """RETRY while there are values left."""

@@ -15,6 +15,17 @@ _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 40
 
 
+def as_data(value: Any) -> Any:
+    """A value with each ResultSet in it as a list, so that it can be stored; one without any is itself."""
+    if isinstance(value, ResultSet):
+        return [as_data(one) for one in value]
+    if type(value) is dict and any(isinstance(one, ResultSet | dict | list | tuple) for one in value.values()):
+        return {key: as_data(one) for key, one in value.items()}
+    if type(value) in (list, tuple) and any(isinstance(one, ResultSet | dict | list | tuple) for one in value):
+        return type(value)(as_data(one) for one in value)
+    return value
+
+
 class ResultSet(Sequence[Any]):
     """The outcomes of a group, in order: values, and a `Failure` for each member that failed.
 

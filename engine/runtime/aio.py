@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -25,7 +25,7 @@ from .desk import Desk, announce
 from .drive import Arrival, Drive, Turn
 from .held import Held
 from .mailbox import Mailbox
-from .prepared import prepared
+from .prepared import Prepared, prepared
 from .threads import Threads
 from .transactions import Open, call_inside, seal
 from .writer import Writer
@@ -70,22 +70,13 @@ class Aio:
         self.lanes: dict[Carrier, Threads] = {}
         self.sessions: Sequence[AsyncSession] = ()
         self.flights: set[Flight] = set()
-        self.busy = 0  # runs that are owned here
+        self.busy = 0  # runs that are owned here: `close` waits until they have been let go
         self.closed = False
-
-    @contextlib.contextmanager
-    def owning(self) -> Iterator[None]:
-        """For as long as a run is owned here: `close` waits until it has been let go."""
-        self.busy += 1
-        try:
-            yield
-        finally:
-            self.busy -= 1
 
     async def run(self, held: Held, drive: Drive, seen: Iterable[UUID] = ()) -> None:
         """Drive the run until it rests; raises what the blocking shell raises. `seen`: messages the drive has already."""
         turn = next(drive)
-        flight = Flight(self, held)
+        flight = Flight(self, held, asyncio.current_task())
         self.flights.add(flight)
         self.mailbox.watch(held.id, flight.wake, seen)
         held.wake = flight.wake_from_anywhere
@@ -116,9 +107,8 @@ class Aio:
             self.flights.discard(flight)
             await flight.land()
 
-    async def call(self, held: Held, call: Call) -> Arrived:
+    async def call(self, held: Held, call: Call, known: Prepared) -> Arrived:
         """Run one call's code where it belongs."""
-        known = prepared(held, call)
         if known.inside:
             return await self._call_inside(held, call)
         if known.on_loop:
@@ -155,6 +145,8 @@ class Aio:
 
     def _give_back(self, session: Session) -> None:
         self.spare.append(session)
+        if self.closed:  # perhaps by another thread, which may have been through with the spare ones
+            session.end()
         self.slots.release()
 
     async def _commit(self, held: Held, turn: Turn, open: Open | None) -> Aborted | Failed | None:
@@ -283,64 +275,69 @@ class Pool:
 class Flight:
     """The calls of one run that are under way, and what has landed since the drive was last asked."""
 
-    __slots__ = ("_alone", "_broken", "_event", "_held", "_landed", "_pending", "_rung", "_shell", "_tasks")
+    __slots__ = ("_alone", "_broken", "_held", "_landed", "_pending", "_rung", "_shell", "_task", "_tasks", "_waiter")
 
-    def __init__(self, shell: Aio, held: Held) -> None:
+    def __init__(self, shell: Aio, held: Held, task: asyncio.Task[Any] | None = None) -> None:
+        """`task` is the one that drives the run."""
         self._shell = shell
         self._held = held
+        self._task = task
         self._tasks: set[asyncio.Task[None]] = set()
         self._landed: list[Arrived | BaseException] = []
         self._pending: list[Call] = []
-        self._event = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None  # an Event would be most of what a flight takes
         self._rung = False
-        self._alone: asyncio.Task[Any] | None = None  # that runs a call itself, as it is the only one
-        self._broken: asyncio.Task[Any] | None = None
+        self._alone = False  # whether the task runs a call itself, as it is the only one
+        self._broken = False
 
     def break_off(self) -> None:
         """The engine is being closed: wait no longer, neither for a call nor for anything else."""
-        self._event.set()
-        if self._alone is not None:
-            self._broken = self._alone
-            self._alone.cancel()
+        self.wake()
+        if self._alone and self._task is not None:
+            self._broken = True
+            self._task.cancel()
 
     def is_broken_off(self) -> bool:
         """Whether the cancellation that has come is that of `break_off`, and of nobody else."""
-        return self._broken is not None and not self._broken.uncancel()
+        return self._broken and self._task is not None and not self._task.uncancel()
 
     def wake(self) -> None:
-        """Something is there for the run: a message."""
-        self._event.set()
+        """Something is there for the run, such as a message: whoever waits is to look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def wake_from_anywhere(self) -> None:
         """The same, from another thread."""
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-            self._shell.loop.call_soon_threadsafe(self._event.set)
+            self._shell.loop.call_soon_threadsafe(self.wake)
 
     async def next(self, calls: list[Call], due: int | None = None) -> tuple[list[Arrival], Open | None]:
         """Start `calls`, then wait for outcomes, messages, or the time `due`.
 
         An outcome with an open transaction comes alone.
         """
-        mailbox, run = self._shell.mailbox, self._held.id
-        self._pending += calls
-        if not self._landed and mailbox.has(run):
-            return [*mailbox.take(run)], None  # before anything else begins
-        calls, self._pending = self._pending, []
-        alone = len(calls) == 1 and due is None and not self._tasks and not self._landed
-        if alone and prepared(self._held, calls[0]).teller is None:
-            self._alone = asyncio.current_task()
-            try:
-                landed = await self._shell.call(self._held, calls[0])
-            finally:
-                self._alone = None
-            if landed[1] is None and not self._held.reports and not mailbox.has(run):
-                return [landed[0]], None
-            self._landed.append(landed)
-        else:
-            for call in calls:
-                task = asyncio.create_task(self._fly(call))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        mailbox, held = self._shell.mailbox, self._held
+        if self._pending:
+            calls, self._pending = [*self._pending, *calls], []
+        if not self._landed and mailbox.has(held.id):
+            self._pending = calls
+            return [*mailbox.take(held.id)], None  # before anything else begins
+        if len(calls) == 1 and due is None and not self._tasks and not self._landed:
+            known = prepared(held, calls[0])
+            if known.teller is None:
+                self._alone = True
+                try:
+                    landed = await self._shell.call(held, calls[0], known)
+                finally:
+                    self._alone = False
+                if landed[1] is None and not held.reports and not mailbox.has(held.id):
+                    return [landed[0]], None
+                self._landed.append(landed)
+                return self._deliver()
+        for call in calls:
+            task = asyncio.create_task(self._fly(call))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         if not self._landed:
             await self._wait(due)
         return self._deliver()
@@ -350,28 +347,27 @@ class Flight:
         self._rung = False
         alarm = None if due is None else self._shell.loop.call_later(self._shell.seconds(due), self._ring)
         while not (self._landed or held.reports or self._rung or mailbox.has(held.id) or self._shell.closed):
-            self._event.clear()
-            await self._event.wait()
+            self._waiter = self._shell.loop.create_future()
+            await self._waiter
         if alarm is not None:
             alarm.cancel()
 
     def _ring(self) -> None:
         self._rung = True
-        self._event.set()
+        self.wake()
 
     async def _fly(self, call: Call) -> None:
         try:
-            self._landed.append(await self._shell.call(self._held, call))
+            self._landed.append(await self._shell.call(self._held, call, prepared(self._held, call)))
         except BaseException as error:
             self._landed.append(error)
-        self._event.set()
+        self.wake()
 
     def _deliver(self) -> tuple[list[Arrival], Open | None]:
         arrived: list[Arrival] = [*self._held.told()] if self._held.reports else []
         if arrived and self._landed:
             first = self._landed[0]
             if not isinstance(first, BaseException) and first[1] is not None:
-                self._event.set()
                 return arrived, None
         while self._landed:
             landed = self._landed[0]

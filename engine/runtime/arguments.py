@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 
 from ...codec.values import decode
-from ...errors import Failure, GroupFailed, MissingArgument
+from ...errors import Failure, FlowError, GroupFailed, MissingArgument
 from ..core.decide import EXECUTE
 from ..core.graph import Argument, Definition, FlowSpec, Source
-from ..core.groups import has_given
+from ..core.groups import giver
 from ..core.state import State
 from ..core.states import TaskState
 from ..definition.resultset import ResultSet
@@ -20,6 +20,8 @@ from .held import Held
 
 _NOT_FOUND = object()
 GONE = Failure("unknown", (), "nothing is kept of it: the database rolled it back, or it was erased")
+NOTHING_RAN = Failure.of(GroupFailed("nothing ran in the group, which its policy takes for a failure"))
+UNREAD = Failure.of(FlowError("given up before its list was read: what it stands in is undone"))
 NAMED = 3
 """Failures of a group's members that are told with the group's."""
 
@@ -47,21 +49,17 @@ def needed(held: Held, atom: int, argument: Argument) -> Any:
 
 
 def argument_of(held: Held, atom: int, argument: Argument) -> Any:
-    """What is found for an argument: in the first of its sources that has something to give."""
-    for source in argument.sources:
-        value = _look(held, atom, argument, source)
-        if value is not _NOT_FOUND:
-            return value
-    return _NOT_FOUND
-
-
-def _look(held: Held, atom: int, argument: Argument, source: Source) -> Any:
-    if source.kind == "input":
-        data = held.inputs.get(argument.name)
-        return _NOT_FOUND if data is None else decode(data)
-    if source.kind == "inject":
+    """What is found for an argument: among the atom's constants, the inputs, or with the provider that has to give it."""
+    sources = argument.sources
+    if sources[0].kind == "inject":
         return decode(held.compiled.definition.atoms[atom].inject or b"{}")[argument.name]
-    return provided_by(held, source) if has_given(held.state, source) else _NOT_FOUND
+    if sources[0].kind == "input":
+        data = held.inputs.get(argument.name)
+        if data is not None:
+            return decode(data)
+        sources = sources[1:]
+    found = giver(held.state, sources)
+    return _NOT_FOUND if found is None else provided_by(held, found)
 
 
 def provided_by(held: Held, source: Source) -> Any:
@@ -127,8 +125,11 @@ def _of_member(held: Held, member: int | FlowSpec) -> Any:
         return outcome(held, member)
     atoms = range(member.first, member.last)
     for atom in atoms:
-        if held.state.task[atom] is TaskState.FAILURE or atom in held.state.dead:
+        if atom in held.state.failures:
             return outcome(held, atom)
+    for atom in atoms:
+        if atom in held.state.dead:
+            return failure_at(held, held.state.dead[atom], atom)
     given = [(name, atom, key) for atom in atoms for name, key in held.compiled.definition.atoms[atom].saves]
     done = held.state.task
     return {name: provided(held, atom, key) for name, atom, key in given if done[atom] is TaskState.SUCCESS}
@@ -160,10 +161,20 @@ def failure_at(held: Held, version: int, slot: int, kind: str = EXECUTE, alive: 
     data = held.values[version]
     if data is not None:
         failure = Failure.from_data(decode(data))
+    elif kind == EXECUTE and slot in held.state.fans and version:
+        failure = _of_group(held, slot)
     else:
-        failure = _of_group(held, slot) if slot in held.state.fans and kind == EXECUTE else GONE
+        failure = untold(held.state, version, slot, kind) or GONE
     live = held.live.get((slot, kind)) if alive else None
     return attrs.evolve(failure, atom=held.state.name(slot), exception=live)
+
+
+def untold(state: State, version: int, slot: int, kind: str = EXECUTE) -> Failure | None:
+    """The failure of what no code has failed in, so that no record describes it; None where code did."""
+    if not version:
+        return NOTHING_RAN
+    unread = kind == EXECUTE and slot < state.atoms and slot not in state.fans and state.spec(slot).over is not None
+    return UNREAD if unread else None
 
 
 def _of_group(held: Held, atom: int) -> Failure:

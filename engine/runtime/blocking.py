@@ -32,6 +32,7 @@ class Blocking:
         self.desk = desk
         self.carriers = desk.carriers
         self._runner: asyncio.Runner | None = None
+        self._running = self._closed = False
         self.inside = False  # whether a transaction is open on the session
         self.stepped: set[UUID] = set()  # runs that this thread goes on with by steps
         self._look = 0.0
@@ -47,9 +48,10 @@ class Blocking:
             pass
 
     def turns(self, held: Held, drive: Drive) -> Iterator[Turn]:
-        """The same, one turn at a time: each is durable when it is given."""
+        """The same; of a run that is gone on with by steps each turn is given, when it is durable."""
         queue: deque[Call] = deque()
         open: Open | None = None
+        by_steps = held.id in self.stepped
         self._look = time.monotonic() + self.desk.settings.poll
         turn = next(drive)
         outer = CURRENT.get()
@@ -61,10 +63,11 @@ class Blocking:
                 if broken is not None:
                     turn = drive.send([broken])
                     continue
-                CURRENT.set(outer)  # whoever goes on by steps may do something else between two of them
-                yield turn
-                outer = CURRENT.get()
-                CURRENT.set(held.id)
+                if by_steps:
+                    CURRENT.set(outer)  # something else may be done between two of them
+                    yield turn
+                    outer = CURRENT.get()
+                    CURRENT.set(held.id)
                 if turn.last:
                     return
                 queue.extend(turn.calls)
@@ -132,15 +135,26 @@ class Blocking:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            if self._runner is None:
-                self._runner = asyncio.Runner()
-            return self._runner.run(coroutine)
+            return self._run(coroutine)
         # The caller is itself on a loop, which is blocked meanwhile (a notebook's, say): another thread has none.
         with ThreadPoolExecutor(1) as other:
             return other.submit(asyncio.run, coroutine).result()
 
+    def _run(self, coroutine: Any) -> Any:
+        self._running = True  # before `_closed` is looked at, as `close` does it the other way about
+        runner = self._runner
+        if runner is None or self._closed:
+            runner = self._runner = asyncio.Runner()
+        try:
+            return runner.run(coroutine)
+        finally:
+            self._running = False
+            if self._closed:
+                runner.close()
+
     def close(self) -> None:
-        """End the private loop, if there was one."""
-        if self._runner is not None:
+        """End the private loop, if there is one. While it is at work, on another thread, it ends with what it does."""
+        self._closed = True
+        if not self._running and self._runner is not None:
             self._runner.close()
             self._runner = None

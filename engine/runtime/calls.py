@@ -35,9 +35,9 @@ from ..core.decide import (
     Probed,
     Succeeded,
 )
-from ..definition import outcome as told
 from ..definition.coded import Code
 from ..definition.context import Context
+from ..definition.outcome import Outcome as Told
 from ..definition.probes import ProbeAnswer
 from .arguments import arguments, flow_failures, own_outcome
 from .carriers import Carriers, Whole, in_time
@@ -159,7 +159,7 @@ def _apart(held: Held, call: Call, known: Prepared, code: Callable[[], Any], car
     """
     apart = known.apart or PLAIN
     if known.policy is not None and held.now is not None:
-        held.began.setdefault((held.state.slot(call.atom, call.instance), call.execution), held.now())
+        held.began.setdefault((call.atom, call.instance, call.execution), held.now())
     seconds = apart.timeout
     if held.deadline and call.kind == EXECUTE:
         left = held.left()
@@ -207,14 +207,15 @@ def _context(held: Held, call: Call) -> Context:
 
 def _outcome(held: Held, call: Call, result: Any) -> Outcome:
     if call.kind == EXECUTE:
-        if type(result) is told.Outcome:
+        if type(result) is Told:
             if not result.succeeded:
                 return failed(held, call, OutcomeError(result.content))
             result = result.content
         for name, key in held.compiled.definition.atoms[call.atom].saves:
             if key is not None:
                 _check_provided(result, name, key)
-    if call.kind in (EXECUTE, REVERT):
+        return Succeeded(call, encode(result, path="result", limit=held.limit))
+    if call.kind == REVERT:
         return Succeeded(call, encode(result, path="result", limit=held.limit))
     if call.kind == ON_FAILURE:
         return consulted(held, call, result)

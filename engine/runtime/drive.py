@@ -70,8 +70,8 @@ def drive(
     of the calls under way, or nothing, when a timer is due; after the last only what is left to do when that turn could
     not be made durable. A drive that is not `patient` is at its end where only timers are left.
     """
-    arrived, drafts = first, list(already)
-    asked = _Asked()
+    drafts, asked, whole = list(already), _Asked(), Advance(capacity)
+    arrived: Sequence[Arrival] = [_timed(held, arrival) for arrival in first]
     while True:
         calls: list[Call] = []
         accepted: list[UUID] = []
@@ -83,8 +83,6 @@ def drive(
                 input = arrival
                 if asked.open and not isinstance(arrival, Progressed):
                     asked.answered(arrival)
-                if type(arrival) is Resume and held.now is not None:
-                    input = Resume(held.now())
             if input is not None:
                 _take(held, input, drafts, calls, asked)
         state = held.state
@@ -92,12 +90,14 @@ def drive(
             for timer in held.gone_off():
                 _take(held, Fired(timer), drafts, calls, asked)
         if not asked.probing:
-            _take(held, Advance(capacity - len(state.running) - len(state.reverting)), drafts, calls, asked)
+            busy = state.running or state.reverting
+            advance = Advance(capacity - len(state.running) - len(state.reverting)) if busy else whole
+            _take(held, advance, drafts, calls, asked)
         due = held.due if held.alarms and state.run in WAITS else None
         idle = not (calls or asked.open or state.running or state.reverting)
         last = idle and (due is None or not patient)
         held.made += len(calls)
-        if idle and due is None and state.run in WAITS:
+        if last and due is None and state.run in WAITS:
             raise SagalogError(
                 f"run {held.id}: there is nothing to do and it is not over; this is a fault of sagalog, nothing was written"
             )
@@ -134,6 +134,11 @@ class _Asked:
             if call is not None and call in self.open:
                 self.open.discard(call)
                 self.probing -= call.kind in (PROBE, PROBE_REVERT)
+
+
+def _timed(held: Held, arrival: Arrival) -> Arrival:
+    """A run that goes on is told when that is."""
+    return Resume(held.now()) if isinstance(arrival, Resume) and held.now is not None else arrival
 
 
 def _take(held: Held, input: Input, drafts: list[Draft], calls: list[Call], asked: _Asked) -> None:

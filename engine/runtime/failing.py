@@ -47,9 +47,11 @@ def _due(held: Held, call: Call, error: BaseException, facts: dict[str, Any]) ->
     if policy is None or held.now is None:
         return None, 0
     now = held.now()
-    began = held.began.get((held.state.slot(call.atom, call.instance), call.execution))
+    which = call.atom, call.instance, call.execution
+    began = held.began.get(which)
     try:
-        due = policies.again(policy, call.attempt, error, began or now, now)
+        # What a crash cut short is no attempt that failed: it must not use the policy up.
+        due = policies.again(policy, held.failed.get(which, 0) + 1, error, began or now, now)
     except Exception as wrong:  # a strategy is user code: what it raises is no answer, and takes no run with it
         facts["policy_raised"] = class_names(type(wrong))[0]
         _log.error("the retry policy of task %r raised; there is no other attempt", name_of(held, call), exc_info=wrong)

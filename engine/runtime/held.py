@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -21,10 +20,13 @@ from ..core.counters import initial
 from ..core.decide import DECIDE, Call, Progressed
 from ..core.evolve import evolve, fold
 from ..core.records import Draft
+from ..core.seldom import Seldom
 from ..core.state import State
 
 PIECE = 200
 """Records that are decoded at a time when a run is read."""
+Which = tuple[int, int | None, int]
+"""An atom, the instance of an element of a fan-out, and the execution: what a slot was for may be gone since."""
 _NOTED = frozenset((r.TIMER_SET, r.EACH_ELEMENTS, r.RUN_RECOVERED, r.TASK_WAITING))
 FOREVER = 2**63
 """Microseconds since 1970 that never come."""
@@ -40,7 +42,8 @@ class Held:
         values: the encoded value of each record, or None, at the place of its version (and None at place 0).
         live: (slot, kind of call) -> the exception itself, as long as this process has it.
         elements: fan-out -> its elements, encoded. alarms: a heap of (due, timer); some may have gone off since.
-        began: (slot, execution) -> when its first attempt did, where its policy wants to know; microseconds since 1970.
+        began: of an execution, when its first attempt did, where its policy wants to know; microseconds since 1970.
+        failed: of an execution, how many of its attempts have failed, and are made again; one cut short is none of them.
         deadline: until when the run may take, microseconds since 1970; 0 where that is not bounded.
         made: how many calls were made of it since this process has it.
         reports: what tasks say of themselves, for the log; `wake` is called when there is something.
@@ -51,15 +54,16 @@ class Held:
     """
 
     __slots__ = (
-        "aborts", "alarms", "began", "changed_at", "compiled", "created_at", "deadline", "elements", "facts", "head",
-        "inputs", "limit", "live", "made", "now", "reports", "state", "until", "values", "wake",
+        "__dict__", "alarms", "changed_at", "compiled", "created_at", "deadline", "facts", "head", "inputs", "limit",
+        "made", "now", "reports", "state", "values", "wake",
     )  # fmt: skip
 
-    live: dict[tuple[int, str], BaseException]
-    aborts: dict[int, int]
-    until: dict[int, int]
-    elements: dict[int, list[bytes]]
-    began: dict[tuple[int, int], int]
+    live = Seldom[dict[tuple[int, str], BaseException]](dict)
+    aborts = Seldom[dict[int, int]](dict)
+    until = Seldom[dict[int, int]](dict)
+    elements = Seldom[dict[int, list[bytes]]](dict)
+    began = Seldom[dict[Which, int]](dict)
+    failed = Seldom[dict[Which, int]](dict)
 
     def __init__(
         self, compiled: Compiled, head: Head, now: Callable[[], int] | None = None, limit: int = VALUE_LIMIT
@@ -74,18 +78,10 @@ class Held:
         self.limit = limit
         self.alarms: list[tuple[int, int]] = []
         self.deadline = 0
-        self.reports: deque[Progressed] = deque()
+        self.reports: list[Progressed] = []
         self.wake: Callable[[], None] | None = None
         self.made = 0
         self.created_at = self.changed_at = 0
-
-    def __getattr__(self, name: str) -> Any:
-        """What few runs need is made when it is first looked at."""
-        if name not in _SELDOM:
-            raise AttributeError(name)
-        made: dict[Any, Any] = {}
-        setattr(self, name, made)
-        return made
 
     @property
     def id(self) -> UUID:
@@ -99,14 +95,16 @@ class Held:
 
     def fold(self, draft: Draft) -> Draft:
         """Fold a record that was just decided, as it will be folded when it is read back."""
-        version = self.state.version + 1
-        evolve(self.state, version, draft.type, draft.facts)
+        type, facts, value = draft
+        state = self.state
+        version = state.version + 1
+        evolve(state, version, type, facts)
         # A copy of just the bytes: what orjson gives keeps a buffer of 4 KB.
-        self.values.append(None if draft.value is None else b"%b" % draft.value)
+        self.values.append(None if value is None else b"%b" % value)
         if version == 1:
-            self.facts = draft.facts
-        elif draft.type in _NOTED:
-            self._note(draft.type, draft.facts, draft.value)
+            self.facts = facts
+        elif type in _NOTED:
+            self._note(type, facts, value)
         return draft
 
     def _note(self, type: str, facts: dict[str, Any], value: bytes | None) -> None:
@@ -118,8 +116,11 @@ class Held:
         elif type == r.EACH_ELEMENTS:
             kept = self.elements[facts["atom"]] = self.elements.get(facts["atom"], []) if facts["first"] else []
             kept += unwrap_list(value or b"[]")
-        elif type == r.TASK_WAITING and "since" in facts:
-            self.began[self.state.slot(facts["atom"], facts.get("instance")), facts["execution"]] = facts["since"]
+        elif type == r.TASK_WAITING:
+            which = facts["atom"], facts.get("instance"), facts["execution"]
+            self.failed[which] = self.failed.get(which, 0) + 1
+            if "since" in facts:
+                self.began[which] = facts["since"]
         elif type == r.RUN_RECOVERED and value is not None:
             self.inputs = {**self.inputs, **unwrap(unwrap(value).get("inputs", b"{}"))}
 
@@ -156,7 +157,9 @@ class Held:
         self.values += columns.values
         self.created_at, self.changed_at = columns.at(0), columns.at(-1)
         self.inputs = unwrap(self.created["inputs"])
-        noted = [] if _NOTED.isdisjoint(columns.types) else range(len(columns.types))  # which takes a third of the walk
+        # None of them leaves a state plain; and to look for them takes a third of the walk.
+        none = self.state.plain or _NOTED.isdisjoint(columns.types)
+        noted = [] if none else range(len(columns.types))
         for place in (place for place in noted if columns.types[place] in _NOTED):
             here = slice(place, place + 1)
             (facts,) = decode_all(columns.types[here], columns.schemas[here], columns.facts[here])
@@ -190,6 +193,7 @@ class Held:
         fresh.load(columns)
         self.state, self.values = fresh.state, fresh.values
         self.elements, self.alarms, self.inputs = fresh.elements, fresh.alarms, fresh.inputs
+        self.failed = fresh.failed
 
     @property
     def created(self) -> dict[str, bytes]:
@@ -216,7 +220,7 @@ class Held:
         """What tasks have said since, each once."""
         found = []
         while self.reports:
-            found.append(self.reports.popleft())
+            found.append(self.reports.pop(0))
         return found
 
     def slot(self, call: Call) -> int:
@@ -228,6 +232,3 @@ class Held:
         name = self.compiled.definition.atoms[atom].name
         place = 0 if instance is None else instance + 1
         return str(uuid5(self.id, f"{name}\0{place}\0{execution}\0{direction}"))
-
-
-_SELDOM = frozenset(Held.__annotations__)

@@ -76,4 +76,4 @@ class Lease:
             self._session.perform(lambda: hold.leave(self.worker))
         except SagalogError as error:
             _log.warning("worker %s leaves without saying so: %s", self.worker, error)
-        self._session.close()
+        self._session.end()  # for good: the thread may still be trying to connect

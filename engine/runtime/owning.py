@@ -127,13 +127,17 @@ class Owning:
     async def _adrive(
         self, aio: Aio, held: Held, first: Sequence[Arrival], drafts: Sequence[Draft], patient: bool = True
     ) -> None:
-        with _told(held), aio.owning():
-            try:
-                seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
-                await aio.run(held, drive(held, first, aio.capacity, drafts, patient), seen)
-            finally:
-                if _still_ours(held):
-                    await _release(aio, held)
+        aio.busy += 1
+        try:
+            with _told(held):
+                try:
+                    seen = [arrival.id for arrival in first if isinstance(arrival, Message)]
+                    await aio.run(held, drive(held, first, aio.capacity, drafts, patient), seen)
+                finally:
+                    if _still_ours(held):
+                        await _release(aio, held)
+        finally:
+            aio.busy -= 1
 
     async def ago_on(self, aio: Aio, held: Held, wishes: Sequence[Arrival], patient: bool = True) -> None:
         """`go_on` on an event loop; not `patient`: until there is nothing to do but to wait."""

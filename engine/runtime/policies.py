@@ -54,7 +54,7 @@ def again(policy: object, attempt: int, error: BaseException, started_us: int, n
 
     Args:
         policy: None, or what `check` accepts.
-        attempt: the number of the attempt that failed, from 1.
+        attempt: which failure this is, from 1; an attempt that a crash cut short is none.
         error: what it raised.
         started_us, now_us: when the first attempt began, and the time now; they and the answer are microseconds since 1970.
 

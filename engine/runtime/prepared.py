@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction, unwrap
-from typing import Any, NamedTuple
+from typing import Any
+
+import attrs
 
 from ..core.decide import DECIDE, EXECUTE, EXPAND, ON_FAILURE, PROBE_REVERT, REVERT, Call
 from ..core.graph import Argument
@@ -18,8 +20,9 @@ from .held import Held
 PLAIN = Execution()
 
 
-class Prepared(NamedTuple):
-    """A function and its hooks, and what they are handed.
+@attrs.frozen
+class Prepared:
+    """A function and its hooks, and what they are handed. No tuple: what is read a dozen times a step is read by slot.
 
     `element`: the parameter that takes the element of a fan-out. `is_async`: the function gives a coroutine. `on_loop`: an
     event loop runs it itself. `apart`: None for most calls; else there is a timeout, an executor or a policy that wants to

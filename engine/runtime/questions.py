@@ -14,7 +14,7 @@ from ..core.graph import DeciderSpec
 from ..core.states import TaskState
 from ..definition.decision import Decision
 from ..definition.history import History, Try
-from ..definition.resultset import ResultSet
+from ..definition.resultset import ResultSet, as_data
 from .arguments import failure_at, needed, outcome, provided
 from .held import Held
 
@@ -132,7 +132,7 @@ def expand(held: Held, call: Call) -> Expanded:
                 f"fan-out {spec.name!r}: element {place} of {spec.over.name!r} is the failure of {element.atom!r}; take "
                 "its successes"
             )
-        data = encode(element, path=f"{spec.over.name}[{place}]", limit=held.limit)
+        data = encode(as_data(element), path=f"{spec.over.name}[{place}]", limit=held.limit)
         part.append(data)
         size += len(data)
         if len(part) == CHUNK or size > CHUNK_BYTES:

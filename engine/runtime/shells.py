@@ -7,7 +7,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from ...store.session import Session
+from ...errors import UsageError
+from ...store.session import CLOSED, Session
 from .aio import Aio, open_aio
 from .blocking import Blocking
 from .desk import Desk
@@ -24,6 +25,7 @@ class Shells:
         self._local = threading.local()
         self._all: list[list[Blocking]] = []
         self._aios: dict[asyncio.AbstractEventLoop, Aio] = {}
+        self._closed = False
         self._of_thread().append(Blocking(first, desk))
 
     def blocking(self) -> Blocking:
@@ -33,8 +35,12 @@ class Shells:
         for shell in mine:
             if not shell.inside:
                 return shell
-        mine.append(Blocking(self._desk.session(), self._desk))
-        return mine[-1]
+        shell = Blocking(self._desk.session(), self._desk)
+        mine.append(shell)
+        if self._closed:  # looked at when the shell is where `close` finds it, from whatever thread
+            _close(mine)
+            raise UsageError(CLOSED)
+        return shell
 
     async def aio(self) -> Aio:
         """The running loop's shell."""
@@ -45,7 +51,11 @@ class Shells:
             await asyncio.to_thread(self._ready)
         if loop not in self._aios:  # others may have waited for the same
             self._aios[loop] = open_aio(self._desk, self._url)
-        return self._aios[loop]
+        aio = self._aios[loop]
+        if self._closed:
+            aio.abandon()
+            raise UsageError(CLOSED)
+        return aio
 
     async def close_aio(self) -> None:
         """Close the running loop's shell."""
@@ -54,10 +64,11 @@ class Shells:
             await aio.close()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all of them, for good."""
+        self._closed = True
         for shells in list(self._all):
             _close(shells)
-        for aio in self._aios.values():
+        for aio in list(self._aios.values()):
             aio.abandon()
         self._aios.clear()
 
@@ -86,6 +97,9 @@ def _ended(all_shells: list[list[Blocking]], shells: list[Blocking]) -> None:
 
 def _close(shells: list[Blocking]) -> None:
     while shells:
-        shell = shells.pop()
+        try:
+            shell = shells.pop()
+        except IndexError:  # its own thread has closed it in this very moment
+            return
         shell.close()
         shell.session.end()

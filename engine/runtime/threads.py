@@ -23,11 +23,12 @@ from ...errors import AttemptTimeout
 class Job:
     """One call. Whoever takes `function` out of its list (which is atomic) either runs it or keeps it from running."""
 
-    __slots__ = ("error", "function", "future", "result")
+    __slots__ = ("ended", "error", "function", "future", "result")
 
     def __init__(self, function: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         self.function = [function]
         self.future = future
+        self.ended = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -52,7 +53,7 @@ class Threads:
         """
         job = self.submit(function)
         try:
-            return await asyncio.shield(job.future)
+            return await job.future
         except asyncio.CancelledError:
             await self.settled(job)
             raise
@@ -73,7 +74,11 @@ class Threads:
         try:
             job.function.pop()
         except IndexError:
-            await asyncio.wait([job.future])
+            if not job.ended:
+                if job.future.cancelled():  # together with whoever waited for it: its end is to be heard of all the same
+                    job.future = self._loop.create_future()
+                    job.future.add_done_callback(asyncio.Future.exception)  # which nobody else will ask for
+                await asyncio.wait([job.future])
             return True
         return False
 
@@ -104,6 +109,7 @@ class Threads:
         while done:
             job = done.popleft()
             self._open -= 1
+            job.ended = True
             future, error = job.future, job.error
             if future.cancelled():
                 continue

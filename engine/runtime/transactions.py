@@ -15,7 +15,7 @@ import psycopg
 from ...errors import FlowError
 from ...store import log, transaction
 from ...store.fault import explain
-from ...store.io import Operation, perform
+from ...store.io import Operation
 from ...store.session import Session
 from ...store.shape import Append, Refusal
 from ..core.decide import Aborted, Call, Failed, Succeeded
@@ -71,7 +71,7 @@ def seal(held: Held, open: Open, append: Append) -> tuple[list[Refusal], Aborted
     before = head.version, head.hash, head.owner
     ending = _Ending()
     try:
-        refusals = perform(session.connection, ending.steps(mark, append))
+        refusals = session.inside(ending.steps(mark, append))
     except BaseException as error:
         head.version, head.hash, head.owner = before  # the append had moved it, and is undone, or in doubt
         lost = isinstance(error, psycopg.Error) and _databases_fault(session, error)
@@ -112,7 +112,7 @@ def _roll_back(session: Session) -> None:
     connection = session.connection
     try:
         if not connection.closed:
-            perform(connection, transaction.rollback())
+            session.inside(transaction.rollback())
     except psycopg.Error:  # the server has gone, and nobody had noticed: the transaction went with it
         connection.close()
 

@@ -70,7 +70,7 @@ class Run:
         """
         held = self._held
         sources = held.compiled.definition.results()
-        return {name: provided_by(held, source) for name, source in sources.items() if has_given(held.state, source)}
+        return {name: provided_by(held, source) for name, source in sources.items() if stands(held.state, source)}
 
     def fetch(self, name: str) -> Any:
         """What an argument of this name would be handed by the run as it stands, were it asked for at its end.
@@ -158,6 +158,12 @@ class Record:
             moment(row.occurred_at), None if atom is None else definition.atoms[atom].name, facts.get("instance"),
             facts.get("execution"), facts.get("attempt"), facts, row.hash.hex(), row.value,
         )  # fmt: skip
+
+
+def stands(state: State, source: Source) -> bool:
+    """Whether what provides something is among the results; a group without members is when the run has succeeded."""
+    empty = source.kind == "group" and not state.definition.flows[source.atom].last
+    return state.run is RunState.SUCCESS if empty else has_given(state, source)
 
 
 def _raised(held: Held, node: int, version: int) -> Failure:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sagalog_play import Play
 
-from sagalog.engine.core.decide import Recover, Reset, Restore, Resume, Revert
+from sagalog.engine.core.decide import Recover, Reset, Restore, Resume, RetryRevert, Revert
 from sagalog.engine.core.going import may_reset, may_restore
 from sagalog.engine.core.records import Draft
 from sagalog.engine.core.states import RunState, TaskState
@@ -134,3 +134,39 @@ def test_an_element_that_waits_is_tried_at_once_when_the_run_is_recovered() -> N
     assert told == ["timer.cancelled", "run.recovered", "task.running e[0]", "retry.running r"]
     assert play.next("e[0]").attempt == 2
     assert play.refold() == play.state
+
+
+def test_a_run_is_not_reset_while_the_revert_of_an_element_has_failed_or_nobody_knows_of_it() -> None:
+    play = begun(linear("f").add(fan()))
+    play.expand(1)
+    play.succeed()
+    play.take(Revert({}, None))
+    play.advance()
+    play.fail(of="e[0]")
+    assert play.state.run is RunState.FAILURE and not may_reset(play.state)  # what e[0] did would be forgotten
+    play.take(RetryRevert(0, 0, {}, None))
+    play.take(Recover(), Resume())
+    assert play.state.task[-1] is TaskState.REVERTING and not may_reset(play.state)
+    play.take(Recover())
+    assert play.state.task[-1] is TaskState.REVERT_UNKNOWN and not may_reset(play.state)
+
+
+@pytest.mark.parametrize(("capacity", "first"), [
+    (1, ["e", "e[1]"]), (2, ["e", "e[1]", "e[0]"]), (3, ["e", "e[1]", "e[0]", "none", "late"]),
+])  # fmt: skip
+def test_elements_are_reverted_in_the_turn_of_their_fan_out(capacity: int, first: list[str]) -> None:
+    """Larger priority first, then the later place; with more room others begin beside the last elements."""
+    members = unordered("u").add(step("low", priority=-3), fan("e", priority=5), fan("none", priority=4), step("late"))
+    play = begun(linear("f").add(members, step("bad")))
+    play.expand(2, of="e"), play.succeed(of="e[0]"), play.succeed(of="e[1]"), play.expand(0, of="none")
+    play.succeed(of="late"), play.succeed(of="low")
+    play.fail(of="bad")
+    play.capacity = capacity
+    told = play.succeed(of="bad")
+    assert [what.split()[1] for what in told if what.startswith("task.reverting")] == first
+    for name in ("e[1]", "e[0]", "late", "low"):
+        told += play.succeed(of=name)
+    turns = [what.split()[1] for what in told if what.startswith("task.reverting")]
+    assert turns == ["e", "e[1]", "e[0]", "none", "late", "low"]
+    assert told.index("task.reverted none") == told.index("task.reverting none") + 1
+    assert play.state.run is RunState.REVERTED and play.refold() == play.state

@@ -216,3 +216,11 @@ def test_a_person_who_settles_a_revert_has_not_said_what_became_of_anything_else
     told = play.take(Recover(), SkipRevert(1, None, {}, None), Resume()) + play.advance()
     assert told == ["operator.amended a", "run.running", "task.reverted a", "run.failure"]
     assert list(play.state.asked) == [2]
+
+
+def test_a_run_that_is_being_suspended_is_not_reverted_while_something_of_it_is_being_reverted() -> None:
+    play = begun(linear("f", AlwaysRevert("r")).add(step("a"), step("b")))
+    play.succeed(), play.succeed(), play.fail(of="b")
+    assert play.answer("RETRY")[-1] == "task.reverting b"
+    assert play.take(Suspend({}, None)) == ["run.suspending"]
+    assert play.take(Revert({}, None)) == [], "the revert of b is under way"

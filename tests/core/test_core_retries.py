@@ -301,3 +301,31 @@ def test_what_is_undone_of_a_large_flow_is_what_of_it_has_run() -> None:
         assert region.undo is not None and len(region.undo.nodes) == ran + 1
         while play.state.regions:
             play.succeed()
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_a_run_whose_group_was_undone_alone_is_no_success(around: bool) -> None:
+    """All of it is settled: the failed member counted, and then its group gave up."""
+    group = unordered("g", AlwaysRevert("r"), outcome="SUCCESS_ON_ALL_EVENTS_SUCCESS").add(step("bad"))
+    play = begun(linear("f").add(group) if around else group, defer_reverts=False)
+    play.succeed(of="r"), play.fail(of="bad"), play.answer("REVERT")
+    play.succeed(of="bad")
+    assert play.state.run is RunState.REVERTED
+
+
+def test_within_a_group_too_the_flow_that_gave_up_first_is_undone_alone() -> None:
+    inner = linear("n", AlwaysRevert("ri")).add(step("bad"))
+    member = linear("m", AlwaysRevert("ro")).add(step("a"), inner, step("behind"))
+    group = unordered("g", outcome="SUCCESS_FOR_PARTIAL_SUCCESS").add(member, step("b"))
+    play = begun(linear("f").add(group, step("z")), defer_reverts=False)
+    for atom in ("ro", "a", "ri"):
+        play.succeed(of=atom)
+    play.fail(of="bad"), play.answer("REVERT", of="ri"), play.answer("REVERT", of="ro")
+    while play.calls:
+        play.succeed()
+    states = {spec.name: play.state.task[spec.index] for spec in play.definition.atoms}
+    assert states == {
+        "ro": "SUCCESS", "a": "SUCCESS", "ri": "REVERTED", "bad": "REVERTED", "behind": "IGNORED", "b": "SUCCESS",
+        "z": "SUCCESS",
+    }  # fmt: skip
+    assert play.state.run is RunState.SUCCESS

@@ -1,4 +1,4 @@
-"""Runs of generated flows with everything in them, tried by choices; what must hold of each is in `sagalog_watch`."""
+"""Runs of generated flows with everything in them, tried by choices; what must hold is in `sagalog.testing.laws`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 500
 def tried(choose: Choose, size: int, turns: int) -> Trial:
     trial = Trial(mixed(choose, size), choose, turns)
     trial.play()
-    assert trial.refold() == trial.state == trial.shadow
+    assert trial.refold() == trial.state == trial.looked_on.state
     return trial
 
 

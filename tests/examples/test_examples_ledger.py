@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from examples import ledger as room
-from examples.ledger import Call, KeyReused, Ledger, read_ledger
+from examples.ledger import Call, KeyReused, Ledger, Withdrawn, read_ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLER = """
@@ -121,6 +121,36 @@ def test_examples_ledger_cancels_only_a_shipment_there_is(book: Ledger, path: Pa
     assert book.enter("ship", Call("s1", "run", 1)) is True
     assert [book.unship(Call("u1", "run", 1)), book.unship(Call("u2", "run", 1))] == [True, False]
     assert kinds(path)[0] == {"ship": 1, "unship": 1}
+
+
+@pytest.mark.parametrize(("done", "undo"), [("charge", Ledger.refund), ("ship", Ledger.unship)])
+def test_examples_ledger_refuses_what_comes_after_it_was_taken_back(
+    book: Ledger, path: Path, done: str, undo: Callable[[Ledger, Call], bool]
+) -> None:
+    """A process stands still before its call; another one, which knows nothing of it, takes it back; then it goes on."""
+    assert undo(book, Call("u1", "run", 1, 250, execution=1)) is False
+    book.attempt(done, Call("d1", "run", 1, 250, execution=1))
+    with pytest.raises(Withdrawn, match=f"{done} of order 1, key d1"):
+        book.enter(done, Call("d1", "run", 1, 250, execution=1))
+    # The next execution is another matter, and so is another run.
+    book.attempt(done, Call("d2", "run", 1, 250, execution=2))
+    assert book.enter(done, Call("d2", "run", 1, 250, execution=2)) is True
+    assert book.enter(done, Call("e1", "other", 1, 250, execution=1)) is True
+    assert undo(book, Call("u2", "run", 1, 250, execution=2)) is True
+    # What had come, and comes once more, is told so as before.
+    assert book.enter(done, Call("d2", "run", 1, 250, execution=2)) is False
+    assert kinds(path)[0][done] == 2
+
+
+def test_examples_ledger_of_an_older_make_is_brought_up_to_date(book: Ledger, path: Path) -> None:
+    book.charge(Call("c", "run", 1, 250))
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE withdrawn")
+    db.close()
+    assert read_ledger(path)[0] == [("c", "charge", 1, 250)]
+    newer = Ledger(path)
+    assert newer.refund(Call("r", "run", 1, 250, execution=1)) is True
+    newer.close()
 
 
 def test_examples_ledger_keeps_nothing_of_a_call_that_fails(book: Ledger, path: Path) -> None:

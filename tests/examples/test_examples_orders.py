@@ -156,3 +156,14 @@ def test_examples_orders_reconcile_exits_2_for_a_file_that_is_none(
     assert orders.main(["reconcile", str(tmp_path / "wrong")]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and str(tmp_path / "wrong") in printed.err and "Traceback" not in printed.err
+
+
+def test_examples_orders_that_were_withdrawn_are_taken_up_again(engine: Engine, tmp_path: Path) -> None:
+    """What was refunded stays refunded; the new execution is charged anew, and refunded again."""
+    done = engine.run(orders.order, {"order": ORDER})
+    assert engine.revert(done.id, reason="withdrawn").state == "REVERTED"
+    assert engine.resume(done.id, mode="RECOVER").state == "SUCCESS"
+    once = [("charge", 297), ("ship", 0)]
+    assert calls(tmp_path)[0] == [*once, ("unship", 0), ("refund", 297), *once]
+    assert engine.revert(done.id, reason="withdrawn again").state == "REVERTED"
+    assert calls(tmp_path)[0][-2:] == [("unship", 0), ("refund", 297)]

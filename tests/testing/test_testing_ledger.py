@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from sagalog_children import Line, run_all
 
-from sagalog.testing import Ledger
+from sagalog.errors import UsageError
+from sagalog.testing import Entry, FileLedger, Ledger
 
 
 def test_each_call_is_counted_and_only_the_first_of_a_key_takes_effect() -> None:
@@ -49,3 +55,64 @@ def test_calls_from_many_threads_are_all_counted() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: ledger.call("charge", str(n % 10)), range(400)))
     assert ledger.count() == 400 and len(ledger.effects()) == 10
+
+
+def test_what_came_behind_a_count_is_a_ledger_of_its_own() -> None:
+    ledger = Ledger()
+    ledger.call("charge", "k")
+    ledger.call("charge", "k")
+    ledger.call("mail")
+    later = ledger.since(1)
+    assert [(entry.what, entry.repeated) for entry in later.calls()] == [("charge", True), ("mail", False)]
+    later.call("mail")
+    assert ledger.count() == 3 and later.knows("charge", "k")
+
+
+def test_who_listens_is_told_of_each_call_until_he_stops() -> None:
+    ledger, heard = Ledger(), list[Entry]()
+    stop = ledger.listen(heard.append)
+    entry = ledger.call("mail")
+    stop()
+    ledger.call("mail")
+    assert heard == [entry]
+
+
+def test_a_file_keeps_the_calls_of_all_processes_also_of_killed_ones(tmp_path: Path) -> None:
+    ledger = FileLedger(tmp_path / "ledger")
+    assert ledger.count() == 0 and not ledger.knows("charge", "k")
+    ledger.call("charge", "k", cents=Decimal(5))
+
+    def child(line: Line) -> None:
+        assert ledger.call("charge", "k").repeated  # what the parent did is known
+        FileLedger(ledger.path).call("mail")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert run_all([child]) == [(-signal.SIGKILL, [])]
+    calls = [(entry.what, entry.repeated) for entry in ledger.calls()]
+    assert calls == [("charge", False), ("charge", True), ("mail", False)]
+    assert ledger.calls()[0].details == {"cents": "5"}
+    assert FileLedger(ledger.path).counts() == ledger.counts()
+
+
+def test_many_processes_write_one_file_and_each_key_takes_effect_once(tmp_path: Path) -> None:
+    ledger = FileLedger(tmp_path / "ledger")
+
+    def child(line: Line) -> None:
+        for number in range(50):
+            ledger.call("charge", str(number))
+
+    assert {code for code, _ in run_all([child] * 4, at_once=4)} == {0}
+    assert ledger.count() == 200 and len(ledger.effects()) == 50
+
+
+def test_a_line_that_was_cut_short_is_no_call_and_another_file_is_refused(tmp_path: Path) -> None:
+    ledger = FileLedger(tmp_path / "ledger")
+    ledger.call("mail")
+    with ledger.path.open("a") as file:
+        file.write('["mail", nu')
+    assert ledger.count() == 1
+    ledger.call("charge")
+    assert [entry.what for entry in FileLedger(ledger.path).calls()] == ["mail", "charge"]
+    (tmp_path / "other").write_text("what is this\n")
+    with pytest.raises(UsageError, match="expected the file of a FileLedger, found b'what is this'"):
+        FileLedger(tmp_path / "other").call("mail")

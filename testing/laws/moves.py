@@ -1,0 +1,44 @@
+"""The moves of atoms and runs, copied from the text of the design, and not from the engine."""
+
+from __future__ import annotations
+
+_ATOM = """
+PENDING: RUNNING IGNORED
+RUNNING: SUCCESS FAILURE WAITING UNKNOWN
+WAITING: RUNNING FAILURE
+UNKNOWN: RUNNING SUCCESS FAILURE REVERTING PENDING
+SUCCESS: REVERTING PENDING RETRYING
+FAILURE: REVERTING PENDING SUCCESS
+REVERTING: REVERTED REVERT_FAILURE REVERT_UNKNOWN
+REVERT_FAILURE: REVERTING REVERTED
+REVERT_UNKNOWN: REVERTING REVERTED REVERT_FAILURE
+REVERTED: PENDING
+IGNORED: PENDING
+RETRYING: RUNNING
+"""
+_RUN = """
+PENDING: RUNNING
+RUNNING: WAITING SUSPENDING REVERTING SUCCESS REVERTED REVERTED_PARTLY FAILURE ABANDONED
+WAITING: RUNNING SUSPENDING REVERTING ABANDONED
+SUSPENDING: SUSPENDED
+SUSPENDED: RUNNING REVERTING ABANDONED
+REVERTING: WAITING REVERTED REVERTED_PARTLY FAILURE
+SUCCESS: REVERTING PENDING
+FAILURE: RUNNING REVERTING ABANDONED PENDING
+REVERTED: RUNNING PENDING
+REVERTED_PARTLY: RUNNING REVERTING PENDING
+ABANDONED: PENDING
+"""
+
+
+def _read(text: str) -> frozenset[tuple[str, str]]:
+    lines = [line.split(":") for line in text.split("\n") if line]
+    return frozenset((state, to) for state, moves in lines for to in moves.split())
+
+
+ATOM, RUN = _read(_ATOM), _read(_RUN)
+"""(State, the next one): all moves there are."""
+
+ATOM_STATES = {state.lower(): state for pair in ATOM for state in pair}
+RUN_STATES = {state.lower(): state for pair in RUN for state in pair}
+"""The last part of a record's type -> the state that it says."""

@@ -1,0 +1,163 @@
+"""Bugs of what follows a crash: what is unknown, timers, attempts, keys, values handed out again."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+RECOVERY = (
+    Mutant(
+        "intent dropped",
+        "What nobody knows the outcome of is run again without a record that says so.",
+        "engine/core/forward.py",
+        "    yield of_slot(state, r.TASK_RUNNING, slot, execution, attempt + 1)\n    yield call_of(state, EXECUTE, slot",
+        "    yield call_of(state, EXECUTE, slot",
+    ),
+    Mutant(
+        "intent of a revert dropped",
+        "A revert is begun again without a record that says so.",
+        "engine/core/forward.py",
+        "    yield of_slot(state, r.TASK_REVERTING, slot, execution, attempt)\n    yield call_of(",
+        "    yield call_of(",
+    ),
+    Mutant(
+        "sibling forgotten",
+        "Of several calls under way only one is unknown to the next owner.",
+        "engine/core/going.py",
+        "    for slot in list(state.running):",
+        "    for slot in list(state.running)[:1]:",
+    ),
+    Mutant(
+        "revert believed to go on",
+        "A revert that was cut short is not unknown to the next owner.",
+        "engine/core/going.py",
+        "    for slot in list(state.reverting):",
+        "    for slot in list(state.reverting)[1:]:",
+    ),
+    Mutant(
+        "SKIP run again",
+        "A task that is to be passed over when its outcome is unknown is run again.",
+        "engine/core/forward.py",
+        "if state.task[slot] is T.UNKNOWN and state.spec(slot).recovery == \"SKIP\":",
+        "if state.task[slot] is T.UNKNOWN and state.spec(slot).recovery == \"PASS\":",
+    ),
+    Mutant(
+        "ASK not asked",
+        "A task of which a person has to tell the outcome is run again.",
+        "engine/core/going.py",
+        "state.spec(slot).recovery == \"ASK\" and not by_person]",
+        "state.spec(slot).recovery == \"ASK\" and by_person]",
+    ),
+    Mutant(
+        "PROBE not probed",
+        "A task whose outcome its probe could tell is run again.",
+        "engine/core/going.py",
+        "        if state.spec(slot).recovery == \"PROBE\":",
+        "        if state.spec(slot).recovery == \"NEVER\":",
+    ),
+    Mutant(
+        "probe not believed",
+        "A task of which the probe says that it happened is run again.",
+        "engine/core/going.py",
+        "    elif answer == HAPPENED:\n        yield of_slot(state, r.TASK_SUCCESS",
+        "    elif answer == HAPPENED and state.run is not U.RUNNING:\n        yield of_slot(state, r.TASK_SUCCESS",
+    ),
+    Mutant(
+        "probe believed too well",
+        "A task of which the probe says that it did not happen counts as done.",
+        "engine/core/going.py",
+        "    elif answer == HAPPENED:\n        yield of_slot(state, r.TASK_SUCCESS",
+        "    elif answer != DONT_KNOW:\n        yield of_slot(state, r.TASK_SUCCESS",
+    ),
+    Mutant(
+        "revert not probed",
+        "A revert that was cut short, of which a probe could tell, is begun again.",
+        "engine/core/forward.py",
+        "        if state.spec(slot).revert_recovery == \"PROBE\":",
+        "        if state.spec(slot).revert_recovery == \"NEVER\":",
+    ),
+    Mutant(
+        "executed to be reverted",
+        "In a flow that is being undone what is unknown is run again.",
+        "engine/core/forward.py",
+        "if _free(state, limit) and not undone(state, slot) and not state.waits",
+        "if _free(state, limit) and not state.waits",
+    ),
+    Mutant(
+        "key by attempt",
+        "Each attempt has an idempotency key of its own.",
+        "engine/runtime/held.py",
+        "f\"{name}\\0{place}\\0{execution}\\0{direction}\"",
+        "f\"{name}\\0{place}\\0{execution}\\0{direction}\\0{self.state.attempt[self.state.slot(atom, instance)]}\"",
+    ),
+    Mutant(
+        "key for all executions",
+        "What is executed anew, after a RETRY, has the idempotency key of the time before.",
+        "engine/runtime/held.py",
+        "f\"{name}\\0{place}\\0{execution}\\0{direction}\"",
+        "f\"{name}\\0{place}\\0{direction}\"",
+    ),
+    Mutant(
+        "crash counted as a failure",
+        "An attempt that a crash cut short uses the retry policy up.",
+        "engine/runtime/failing.py",
+        "held.failed.get(which, 0) + 1",
+        "call.attempt",
+    ),
+    Mutant(
+        "attempts forgotten",
+        "How often a task has failed is not known to the next owner.",
+        "engine/runtime/held.py",
+        "if columns.types[place] in _NOTED)",
+        "if columns.types[place] in _NOTED - {r.TASK_WAITING})",
+    ),
+    Mutant(
+        "one attempt more",
+        "A retry policy allows one attempt more than it says.",
+        "engine/runtime/policies.py",
+        "if attempt >= policy.max_attempts or",
+        "if attempt > policy.max_attempts or",
+    ),
+    Mutant(
+        "timer early",
+        "A timer goes off some seconds before its time.",
+        "engine/runtime/held.py",
+        "is not None and due <= now:",
+        "is not None and due <= now + 2_000_000:",
+    ),
+    Mutant(
+        "timer twice",
+        "A timer that went off is still set.",
+        "engine/core/evolve.py",
+        "    slot, _ = state.timers.pop(facts[\"timer\"])\n",
+        "    slot, _ = state.timers[facts[\"timer\"]]\n",
+    ),
+    Mutant(
+        "wait cut short",
+        "A task whose policy has it wait is begun again at once.",
+        "engine/core/evolve.py",
+        "        state.waiting[slot] = timer\n        state.overdue.pop(slot, None)\n",
+        "        state.waiting[slot] = timer\n",
+    ),
+    Mutant(
+        "value shared",
+        "Two tasks are handed the same object, so that what one does to it is the other's surprise.",
+        "engine/runtime/arguments.py",
+        "    result = decode(data)\n    if key is None:",
+        "    result = held.__dict__.setdefault(data, decode(data))\n    if key is None:",
+    ),
+    Mutant(
+        "input shared",
+        "All tasks are handed the same object as an input.",
+        "engine/runtime/arguments.py",
+        "            return decode(data)\n",
+        "            return held.__dict__.setdefault(data, decode(data))\n",
+    ),
+    Mutant(
+        "elements out of step",
+        "After a crash the elements of a fan-out are handed out in the other order.",
+        "engine/runtime/held.py",
+        "        heapify(self.alarms)\n",
+        "        heapify(self.alarms)\n"
+        "        self.elements = {atom: kept[::-1] for atom, kept in self.elements.items()}\n",
+    ),
+)
