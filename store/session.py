@@ -171,7 +171,7 @@ class Session(_Common):
     def once(self, operation: Operation[T]) -> T:
         """Run an operation, once, in whatever transaction is open; errors are explained and nothing is repeated."""
         try:
-            return self.inside(operation)
+            return perform(self.connection, operation)
         except psycopg.Error as error:
             raise explain(error, "the log") from error
 

@@ -25,8 +25,8 @@ from sagalog_children import Line
 
 from examples import ledger
 from sagalog import telemetry
-from sagalog.engine.runtime import transactions
 from sagalog.store.io import Operation, perform
+from sagalog.store.session import Session
 
 
 class Striker:
@@ -90,10 +90,10 @@ class Striker:
             setattr(ledger.Ledger, name, method)
 
     def _watch_transactions(self) -> None:
-        def watched(connection: Any, operation: Operation[Any]) -> Any:
-            return perform(connection, self._stepping(operation))
+        def watched(session: Session, operation: Operation[Any]) -> Any:
+            return perform(session.connection, self._stepping(operation))
 
-        setattr(transactions, "perform", watched)  # noqa: B010  # in a process that ends with the test
+        setattr(Session, "inside", watched)  # noqa: B010  # in a process that ends with the test
 
     def _stepping(self, operation: Operation[Any]) -> Operation[Any]:
         try:

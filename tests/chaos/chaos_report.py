@@ -52,7 +52,7 @@ def _document(place: Place, *words: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=ROOT, env=place.environment, capture_output=True, text=True, check=False
     )
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1) or not done.stdout:
         raise RuntimeError(f"{' '.join(words)}: exit {done.returncode}: {done.stderr}")
     document: dict[str, Any] = json.loads(done.stdout)
     return document
