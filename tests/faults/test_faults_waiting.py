@@ -284,7 +284,7 @@ def test_an_engine_that_is_closed_leaves_the_runs_that_wait_to_others(settings: 
     assert done.state is RunState.SUCCESS
     assert calls(tmp_path) == ["work 1", "work 2", "work 3"]
     assert nothing_is_left(settings)
-    until(lambda: not connections(settings))
+    assert all_have_left(settings)
     until(lambda: not [left for left in set(threading.enumerate()) - before if left.name.startswith("sagalog")])
     assert outcome == [UsageError.__name__]
 
@@ -325,7 +325,7 @@ def test_leaving_an_engine_breaks_off_what_waits_and_what_runs_and_leaves_it_to_
     outcomes = asyncio.run(scene())
     assert [type(outcome) for outcome in outcomes] == [UsageError] * 4, outcomes
     note(tmp_path, "going on")
-    until(lambda: not connections(settings))
+    assert all_have_left(settings)
     with Engine.open(settings=settings, flows=flows) as engine:
         for row in engine.rows():
             back = engine.resume if row.state is RunState.REVERTING else partial(engine.revert, reason="enough")
@@ -337,10 +337,11 @@ def test_leaving_an_engine_breaks_off_what_waits_and_what_runs_and_leaves_it_to_
     assert nothing_is_left(settings)
 
 
-def connections(settings: Settings) -> list[Any]:
-    return select(
-        settings, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+def all_have_left(settings: Settings) -> bool:
+    query = b"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(str(settings.database_url), autocommit=True) as conn:
+        until(lambda: not conn.execute(query).fetchall())  # each with a connection of its own would see the last one leave
+        return True
 
 
 @both

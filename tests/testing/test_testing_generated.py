@@ -236,6 +236,7 @@ def picture(run: Run, case: Case) -> dict[str, Any]:
         for name, atom in run.atoms.items()
     }
     calls = [(entry.what, entry.key, entry.details["args"], entry.details["ends"]) for entry in case.world.ledger.calls()]
+    calls.sort(key=repr)  # those that are made side by side are made in any order
     return {"state": run.state, "results": repr(run.results), "atoms": repr(atoms), "calls": calls}
 
 
