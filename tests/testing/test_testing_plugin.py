@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -73,12 +74,16 @@ def shop(tmp_path: Path) -> Path:
 
 def test_leaky_is_told_of_both_of_its_faults(tmp_path: Path) -> None:
     """On a server of its own, which is gone afterwards."""
-    places = tmp_path / "tmp"
-    places.mkdir()
     told = tmp_path / "told.json"
-    done = run_pytest(
-        ROOT, None, "--sagalog-crash", f"--sagalog-crash-json={told}", "examples/leaky.py", TMPDIR=str(places)
-    )
+    # Not below pytest's own folder, which each session of pytest closes to other accounts: to the server's, too.
+    with tempfile.TemporaryDirectory(prefix="sagalog-") as places:
+        done = run_pytest(
+            ROOT, None, "--sagalog-crash", f"--sagalog-crash-json={told}", "examples/leaky.py", TMPDIR=places
+        )
+        deadline = time.monotonic() + 30
+        while left := list(Path(places).glob("sagalog-testing-*")):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
     assert done.returncode == 1, done.stdout
     words = " ".join(done.stdout.split())
     for expected in (
@@ -95,10 +100,6 @@ def test_leaky_is_told_of_both_of_its_faults(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "testing.md").read_text()
     shown = page.rsplit("```\n1. charge", 1)[1].split("```", 1)[0].strip().splitlines()
     assert [line for line in shown if line not in done.stdout] == []
-    deadline = time.monotonic() + 30
-    while left := list(places.glob("sagalog-testing-*")):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
 
 
 def test_without_the_flag_what_is_marked_is_run_unharmed(shop: Path, url: str) -> None:
