@@ -26,9 +26,9 @@ venv:
 demo: venv
 	@$(python) -m examples.demo
 
-# Two at a time, a file to each: most of a test's time it waits for a process, a server or a clock.
+# Three at a time, a file to each: most of a test's time it waits for a process, a server or a clock.
 test: venv
-	$(python) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(python) -m pytest -n 3 --dist loadfile $(ARGS)
 
 promises: venv
 	@$(python) tests/sagalog_promises.py $(ARGS)
