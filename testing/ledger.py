@@ -42,7 +42,7 @@ class Ledger:
     def call(self, what: str, key: str | None = None, **details: Any) -> Entry:
         """Note that the outside was called, and say what came of it."""
         with self._lock:
-            entry = self._take(what, key, details)
+            entry = self._take(what, None if key is None else str(key), details)  # as a file keeps it
         for listener in self._listeners:
             listener(entry)
         return entry
@@ -68,7 +68,7 @@ class Ledger:
         """Whether a call under this key has been made: what a probe asks of the outside. Not counted as a call."""
         with self._lock:
             self._all()
-            return (what, key) in self._known
+            return (what, str(key)) in self._known
 
     def since(self, count: int) -> Ledger:
         """The calls behind the first `count`, as a ledger of their own."""

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from .ledger import FileLedger, Ledger
 MARK = "sagalog_crash"
 REPORTS = pytest.StashKey[list[dict[str, Any]]]()
 TOLD = pytest.StashKey[list[str]]()
+ARGUMENTS = tuple(inspect.signature(crash_everywhere).parameters)
+_IMPORTING = (__file__, importlib.__file__)
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -97,32 +100,45 @@ def call(item: pytest.Function) -> None:
     wanted = inspect.signature(item.obj).parameters
     given = item.obj(**{name: value for name, value in item.funcargs.items() if name in wanted})
     mark = item.get_closest_marker(MARK)
-    judge(item, arguments_of(given, {} if mark is None else mark.kwargs, item.name))
+    judge(item, arguments_of(given, mark, item.name))
 
 
-def arguments_of(given: Any, marked: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a function returned, as the arguments of `crash_everywhere`."""
-    if isinstance(given, Mapping):
-        return {**marked, **given}
+def arguments_of(given: Any, mark: pytest.Mark | None, name: str) -> dict[str, Any]:
+    """What a function returned, and what its mark says, as the arguments of `crash_everywhere`."""
+    if mark is not None and mark.args:
+        told = ", ".join(map(repr, mark.args))
+        pytest.fail(f"{name}: {MARK} takes arguments by name, as in {MARK}(ledger=…); found {told}", pytrace=False)
     parts = given if isinstance(given, tuple) else (given,)
-    if not 1 <= len(parts) <= 3 or parts[0] is None:
+    returned = dict(given) if isinstance(given, Mapping) else dict(zip(("flow", "inputs", "check"), parts, strict=False))
+    if not 1 <= len(parts) <= 3 or returned.get("flow") is None:
         wanted = "a flow, (flow, inputs), (flow, inputs, check) or a dict of the arguments of crash_everywhere"
         pytest.fail(f"{name}: expected it to return {wanted}; it returned {given!r}", pytrace=False)
-    return {**marked, **dict(zip(("flow", "inputs", "check"), parts, strict=False))}
+    found = {**(mark.kwargs if mark is not None else {}), **returned}
+    for other in (other for other in found if other not in ARGUMENTS):
+        there = f"expected some of {', '.join(ARGUMENTS)}"
+        pytest.fail(f"{name}: crash_everywhere has no argument {other!r}; {there}", pytrace=False)
+    return found
 
 
 def judge(item: pytest.Item, arguments: dict[str, Any]) -> None:
     """Kill everywhere and fail with the report; or, without --sagalog-crash, run unharmed and fail if the check does."""
     killing = item.config.getoption("sagalog_crash")
     with _own_database(item.config, arguments) as given:
-        try:
-            report = crash_everywhere(**given if killing else {**given, "at_most": 0})
-        except SagalogError as error:
-            pytest.fail(f"it cannot be run at all: {type(error).__name__}: {error}", pytrace=False)
+        report = _report(given if killing else {**given, "at_most": 0})
+    if isinstance(report, SagalogError):
+        pytest.fail(f"it cannot be run at all: {type(report).__name__}: {report}", pytrace=False)
     if killing:
         _note(item, report)
     if not report.ok if killing else any(fault.kind == "check" for fault in report.faults):
         pytest.fail(str(report), pytrace=False)
+
+
+def _report(arguments: dict[str, Any]) -> CrashReport | SagalogError:
+    """What came of it, or why it cannot be run: returned, so that nothing is told "during handling of" it."""
+    try:
+        return crash_everywhere(**arguments)
+    except SagalogError as error:
+        return error
 
 
 class _own_database:
@@ -142,7 +158,7 @@ class _own_database:
 
 def _note(item: pytest.Item, report: CrashReport) -> CrashReport:
     item.stash.setdefault(REPORTS, []).append({"test": item.nodeid, **report.to_dict()})
-    item.stash.setdefault(TOLD, []).append(report.head() if report.ok else "")
+    item.stash.setdefault(TOLD, []).append("\n  ".join([report.head(), *report.rest()]) if report.ok else "")
     return report
 
 
@@ -157,7 +173,10 @@ class Target(pytest.Item):
         found = loaded(self.name)
         marks = [mark for mark in getattr(found, "pytestmark", ()) if mark.name == MARK]
         if marks:
-            judge(self, arguments_of(found(), marks[0].kwargs, self.name))
+            if wanted := ", ".join(inspect.signature(found).parameters):
+                told = f"it wants fixtures ({wanted}), so give its file: {inspect.getsourcefile(found)}"
+                pytest.fail(f"--sagalog-crash {self.name}: {told}", pytrace=False)
+            judge(self, arguments_of(found(), marks[0], self.name))
         else:
             judge(self, {"flow": found, "inputs": inputs_of(self.config)})
 
@@ -175,6 +194,11 @@ class Killing:
         self.targets: list[str] = []
         self.reports: list[dict[str, Any]] = []
         self.told: list[str] = []
+        self.file: Path | None = None
+        if (file := config.getoption("sagalog_crash_json")) is not None:
+            self.file = Path(file).absolute()  # a test may go elsewhere
+            if self.file.is_dir():
+                raise pytest.UsageError(f"--sagalog-crash-json: expected a file, found the folder {file}")
         if self.only:
             self.targets = [arg for arg in config.args if _TARGET.fullmatch(arg) and not Path(arg).exists()]
             config.args[:] = [arg for arg in config.args if arg not in self.targets]
@@ -191,7 +215,7 @@ class Killing:
         """Leave out what kills nothing, and add the flows of the command line."""
         if not self.only:
             return
-        kept = [item for item in items if item.get_closest_marker(MARK) or "crash_everywhere" in _fixtures(item)]
+        kept = [item for item in items if _kills(item)]
         self.config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [*kept, *(Target.from_parent(session, name=name, nodeid=name) for name in self.targets)]
 
@@ -201,8 +225,10 @@ class Killing:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """The reports travel with what pytest reports of the test, from other processes too."""
         made = yield
-        if call.when == "call":
-            made.__dict__["sagalog"] = {"reports": item.stash.get(REPORTS, []), "told": item.stash.get(TOLD, [])}
+        reports = item.stash.get(REPORTS, []) if call.when == "call" else []
+        if made.failed and _kills(item) and not item.stash.get(REPORTS, []) and call.when != "teardown":
+            reports = [{"test": item.nodeid, "ok": False, "error": _words(call.excinfo)}]
+        made.__dict__["sagalog"] = {"reports": reports, "told": item.stash.get(TOLD, []) if call.when == "call" else []}
         return made
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -220,9 +246,9 @@ class Killing:
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports."""
-        file = self.config.getoption("sagalog_crash_json")
-        if file is not None and not hasattr(self.config, "workerinput"):
-            Path(file).write_text(json.dumps(self.reports, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        if self.file is not None and not hasattr(self.config, "workerinput"):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.write_text(json.dumps(self.reports, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def loaded(target: str) -> Any:
@@ -230,12 +256,25 @@ def loaded(target: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     module, _, path = target.partition(":")
+    found = _attribute(module, path)
+    if isinstance(found, Exception):
+        told = f"expected MODULE:FLOW, found: {type(found).__name__}: {found}"
+        frames = [frame for frame in traceback.extract_tb(found.__traceback__) if frame.filename not in _IMPORTING]
+        frames = [frame for frame in frames if not frame.filename.startswith("<frozen ")]
+        if frames:  # the code of a module, not the name that was given
+            told += f" ({frames[-1].filename}, line {frames[-1].lineno})"
+        pytest.fail(f"--sagalog-crash {target}: {told}", pytrace=False)
+    return found
+
+
+def _attribute(module: str, path: str) -> Any:
+    """What is found there, or the error that it is not: returned, so that nothing is told "during handling of" it."""
     try:
         found = importlib.import_module(module)
         for name in path.split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
-        pytest.fail(f"--sagalog-crash {target}: expected MODULE:FLOW, found: {error}", pytrace=False)
+    except Exception as error:  # whatever the code of a module raises
+        return error
     return found
 
 
@@ -244,18 +283,29 @@ def inputs_of(config: pytest.Config) -> dict[str, Any]:
     given: str | None = config.getoption("sagalog_crash_input")
     if given is None:
         return {}
+    found, wrong = None, ""
     try:
         found = json.loads(Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given)
     except (OSError, ValueError) as error:
-        pytest.fail(f"--sagalog-crash-input: expected JSON or @FILE, found {given!r}: {error}", pytrace=False)
+        wrong = str(error)
+    if wrong:
+        pytest.fail(f"--sagalog-crash-input: expected JSON or @FILE, found {given!r}: {wrong}", pytrace=False)
     if not isinstance(found, dict):
         pytest.fail(f"--sagalog-crash-input: expected an object {{name: value}}, found {given!r}", pytrace=False)
     return found
+
+
+def _words(raised: pytest.ExceptionInfo[BaseException] | None) -> str:
+    """What a test failed of, without a traceback; what pytest.fail was told stands for itself."""
+    if raised is None:
+        return ""
+    return str(raised.value) if raised.errisinstance(pytest.fail.Exception) else raised.exconly()
 
 
 def _marks(obj: object) -> list[str]:
     return [mark.name for mark in getattr(obj, "pytestmark", ())]
 
 
-def _fixtures(item: pytest.Item) -> list[str]:
-    return list(getattr(item, "fixturenames", ()))
+def _kills(item: pytest.Item) -> bool:
+    marked = isinstance(item, Target) or item.get_closest_marker(MARK) is not None
+    return marked or "crash_everywhere" in getattr(item, "fixturenames", ())

@@ -40,8 +40,7 @@ def resume(state: State, input: Resume) -> Iterator[Step]:
     """Go on: begin, leave a suspension, try what is stuck once more, settle what is unknown."""
     if state.run is U.PENDING:
         yield Draft(r.RUN_RUNNING, {})
-        if state.timeout:
-            yield Draft(r.TIMER_SET, {"timer": state.version + 1, "due": input.at + state.timeout})
+        yield from _bounded(state, input.at)
         return
     if state.run is U.SUSPENDING:
         yield Draft(r.RUN_SUSPENDED, {})
@@ -49,9 +48,16 @@ def resume(state: State, input: Resume) -> Iterator[Step]:
         yield Draft(r.RUN_REVERTING if state.undo else r.RUN_RUNNING, {"cause": "resumed"})
         yield from stuck_again(state)
     if state.run is U.RUNNING:
+        yield from _bounded(state, input.at)
         yield from resolve(state)  # what is unknown then is not executed again just to be reverted
     if state.run in (U.RUNNING, U.REVERTING):
         yield from unknowns(state)
+
+
+def _bounded(state: State, at: int) -> Iterator[Step]:
+    """The timer of a run that may only last so long, where it has none: it begins, now or late, or is recovered."""
+    if state.timeout and not any(slot < 0 for slot, _ in state.timers.values()):
+        yield Draft(r.TIMER_SET, {"timer": state.version + 1, "due": at + state.timeout})
 
 
 def stuck_again(state: State) -> Iterator[Step]:

@@ -27,7 +27,7 @@ PIECE = 200
 """Records that are decoded at a time when a run is read."""
 Which = tuple[int, int | None, int]
 """An atom, the instance of an element of a fan-out, and the execution: what a slot was for may be gone since."""
-_NOTED = frozenset((r.TIMER_SET, r.EACH_ELEMENTS, r.RUN_RECOVERED, r.TASK_WAITING))
+_NOTED = frozenset((r.TIMER_SET, r.EACH_ELEMENTS, r.RUN_PENDING, r.RUN_RECOVERED, r.TASK_WAITING))
 FOREVER = 2**63
 """Microseconds since 1970 that never come."""
 
@@ -116,12 +116,17 @@ class Held:
         elif type == r.EACH_ELEMENTS:
             kept = self.elements[facts["atom"]] = self.elements.get(facts["atom"], []) if facts["first"] else []
             kept += unwrap_list(value or b"[]")
-        elif type == r.TASK_WAITING:
+        elif type == r.TASK_WAITING and "due" in facts:  # else the database has cut it short: that uses no policy up
             which = facts["atom"], facts.get("instance"), facts["execution"]
             self.failed[which] = self.failed.get(which, 0) + 1
             if "since" in facts:
                 self.began[which] = facts["since"]
-        elif type == r.RUN_RECOVERED and value is not None:
+        elif type == r.RUN_PENDING:
+            self.deadline = 0
+        elif type == r.RUN_RECOVERED:
+            self.deadline = 0  # it has its time anew
+            if value is None:
+                return
             self.inputs = {**self.inputs, **unwrap(unwrap(value).get("inputs", b"{}"))}
 
     @property

@@ -55,6 +55,7 @@ def call_inside(
         _roll_back(session)
         raise
     if not isinstance(outcome, Succeeded):
+        held.aborts.pop(call.atom, None)
         _roll_back(session)
         return outcome, None
     return outcome, Open(call, session, mark)

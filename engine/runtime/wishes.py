@@ -54,7 +54,10 @@ def refusal(state: State, kind: str, data: bytes) -> str | None:
         about, parts = _opened(data)
         whole = "said" in parts
         if kind == "restore":
-            return may_restore(state) if whole else "the message lacks who and why"
+            since = about.get("since")
+            if since is not None and not 0 <= since < state.atoms:
+                return "the message names no atom of this run"
+            return may_restore(state, since) if whole else "the message lacks who and why"
         atom, instance, to = about["atom"], about.get("instance"), about.get("state", "")
         slot = state.slot(atom, instance)
         known = whole and 0 <= atom < state.atoms and (instance is None or 0 <= instance < state.fans[atom].count)

@@ -66,7 +66,7 @@ class ForkedStage(Stage):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever kills the tests ends this, too
 
             def strike() -> None:
-                line.tell(watch.seen, killed=True)
+                line.tell(watch.seen)
                 os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(60)
 
@@ -87,13 +87,15 @@ class ForkedStage(Stage):
         for words in told:
             self.clock.ahead = words.get("ahead", self.clock.ahead)
         last: dict[str, Any] = told[-1] if told else {"broken": "it said nothing"}
-        if "broken" in last or "points" not in last or (code != 0) is not last["killed"]:
+        if "broken" in last or "points" not in last or (code != 0) is not (last["killed"] or last["endless"]):
             raise ChildBroke(f"a child process broke (exit {code}): {last.get('broken', last)}")
         seen = Seen()
         seen.points = [Point.loaded(point) for point in last["points"]]
         seen.effects = [Effect(None if call is None else Called(*call), *rest) for call, *rest in last["effects"]]
         seen.durable = last["durable"]
         seen.killed = seen.points[-1] if last["killed"] else None
+        if last["endless"]:
+            raise seen.no_end()
         return seen
 
 
@@ -108,5 +110,6 @@ class _Line:
         while data:
             data = data[os.write(self._sink, data) :]
 
-    def tell(self, seen: Seen, killed: bool = False) -> None:
-        self.say({"points": seen.points, "effects": seen.effects, "durable": seen.durable, "killed": killed})
+    def tell(self, seen: Seen) -> None:
+        how = {"killed": seen.killed is not None, "endless": seen.endless}
+        self.say({"points": seen.points, "effects": seen.effects, "durable": seen.durable, **how})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -102,8 +103,10 @@ class Story:
     def _forth(self, engine: Engine, run: UUID) -> None:
         try:
             engine.resume(run, raises=False)
-        except UnknownRun:
-            engine.run(self.stage.flow, self.stage.inputs, run_id=run, raises=False, **self.stage.options)
+            return
+        except UnknownRun:  # it died before anything of it was recorded, or has not begun at all
+            pass
+        engine.run(self.stage.flow, self.stage.inputs, run_id=run, raises=False, **self.stage.options)
 
     def _answer(self, asked: list[Question], lives: Sequence[Seen], engine: Engine, run: UUID) -> None:
         for question in asked:
@@ -122,6 +125,14 @@ class Story:
             return None
         try:
             answer = self.check(run, ledger)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}".strip().rstrip(":")
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # what pytest.fail raises is no Exception
+            return f"{type(error).__name__}: {error}" if str(error) else _where(error)
         return "it returned False" if answer is False else None
+
+
+def _where(error: BaseException) -> str:
+    """An error that has no words of its own: the line that it comes from."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: {last.line}".rstrip(": ")

@@ -116,10 +116,15 @@ class CrashReport:
             ends += f", and {self.ends['revert']} when it is reverted after that"
         lines = [self.head(), f"{self.runs} runs, {how}, in {self.seconds:.1f} s; {ends}"]
         if self.left_out:
-            lines.append(f"not tried: {self.left_out} points more; at_most=… bounds them")
+            lines.append(f"points not tried: {self.left_out}; at_most=… bounds them")
         for number, fault in enumerate(self.faults, 1):
             lines += ["", f"{number}. {fault}"]
         lines += [""] if self.faults else []
+        return "\n".join([*lines, *self.rest()]).rstrip()
+
+    def rest(self) -> list[str]:
+        """What is no fault and yet worth a look, in a line each."""
+        lines = []
         if self.never_reverted:
             lines.append(f"never reverted in any run, so that nobody knows how that goes: {', '.join(self.never_reverted)}")
         if self.unreachable:
@@ -127,8 +132,7 @@ class CrashReport:
         if self.questions:
             asked = ", ".join(f"{atom} ({count})" for atom, count in self.questions.items())
             lines.append(f"a person was asked what became of it, as declared: {asked}")
-        lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines).rstrip()
+        return lines + [f"note: {note}" for note in self.notes]
 
 
 def _row(name: str, text: str) -> str:

@@ -64,10 +64,12 @@ class Stage:
             try:
                 deed(engine, run)
             except BaseException:
-                if watch.seen.killed is None:
+                if not watch.seen.dead:
                     raise
-        if watch.seen.killed is not None:
+        if watch.seen.dead:
             self._bury(engine, left[0])
+        if watch.seen.endless:
+            raise watch.seen.no_end()
         return watch.seen
 
     def wait_for(self, engine: Engine, run: UUID) -> None:

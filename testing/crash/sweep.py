@@ -67,6 +67,8 @@ def crash_everywhere(
     if kill not in STAGES:
         raise UsageError(f"crash_everywhere: kill must be one of {', '.join(map(repr, STAGES))}; found {kill!r}")
     began = time.monotonic()
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise UsageError(f"crash_everywhere: inputs must be a mapping {{name: value}}; found {inputs!r}")
     made = flow if isinstance(flow, Flow | Atom) or not callable(flow) else flow()
     with throw_away_database(database) as (url, home):
         settings = Settings(home=home, database_url=url, lease=LEASE, poll=LEASE)
@@ -123,6 +125,8 @@ class Sweep:
         one, other = self._play(story, ()), self._play(story, ())
         assert one.run is not None and one.picture is not None and other.picture is not None
         self.ends["revert" if story.back else "run"] = str(one.run.state)
+        if one.run.state != RunState.SUCCESS and not story.back:
+            self.notes[f"{_failing(one.run)}; is that as it should be? Then say so in check"] = None
         wrong = one.wrong or other.wrong
         if wrong is not None:
             self._found(check_fails_anyway(wrong), [])
@@ -214,6 +218,12 @@ class Sweep:
             questions=self.asked,
             notes=tuple(self.notes),
         )
+
+
+def _failing(run: Run) -> str:
+    """How a run ended that nobody harmed and that did not succeed, and what failed in it."""
+    told = [f"; {failure.atom} failed: {failure.type}: {failure.message}" for failure in run.failures]
+    return f"without a crash it ends {run.state}" + "".join(told)
 
 
 def _bold(spec: AtomSpec, atom: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from ... import telemetry
 from ...engine.core.inputs import REVERT
+from ...errors import SagalogError
 from ..ledger import Entry, Ledger
 from .points import (
     AFTER_APPEND,
@@ -24,9 +26,16 @@ from .points import (
     Point,
 )
 
+ENOUGH = 10_000
+"""Points of one life: who has come to so many is taken to go on for ever."""
+
 
 class Crash(BaseException):
     """The process is dead: no code of it is executed any more."""
+
+
+class NeverEnds(SagalogError):
+    """A run goes on and on."""
 
 
 class Effect(NamedTuple):
@@ -40,7 +49,7 @@ class Effect(NamedTuple):
 class Seen:
     """What one process did with the run: the points it came to, the effects it had, how many records it made durable.
 
-    `killed`: the point at which it was struck, the last one then.
+    `killed`: the point at which it was struck, the last one then. `endless`: it was stopped, having come to too many.
     """
 
     def __init__(self) -> None:
@@ -48,6 +57,19 @@ class Seen:
         self.effects: list[Effect] = []
         self.durable = 0
         self.killed: Point | None = None
+        self.endless = False
+
+    @property
+    def dead(self) -> bool:
+        """Whether no code of it is executed any more."""
+        return self.killed is not None or self.endless
+
+    def no_end(self) -> NeverEnds:
+        """What there is to say of a life that was endless."""
+        calls = Counter(str(point.call) for point in self.points if point.event == BEFORE_CALL)
+        often = "".join(f"; {call} was made {count:,} times" for call, count in calls.most_common(1))
+        what = f"expected the run to come to an end, and it has not after {len(self.points):,} commits and calls{often}"
+        return NeverEnds(f"{what}; look whether something is tried again for ever: waits are skipped here")
 
 
 class Watch:
@@ -84,13 +106,16 @@ class Watch:
 
     def point(self, event: str, records: tuple[str, ...] = (), what: str = "") -> None:
         """The process has come to a point."""
-        if self.seen.killed is not None:
+        if self.seen.dead:
             raise Crash
         undoing = self._phase == FORWARD and self._call is not None and self._call.kind == REVERT  # for a retry's sake
         point = Point(event, self._call, records, what, REVERTING if undoing else self._phase)
         self.seen.points.append(point)
         if len(self.seen.points) == self._at:
             self.seen.killed = point
+            self._strike()
+        if len(self.seen.points) >= ENOUGH:
+            self.seen.endless = True
             self._strike()
 
     def _hear(self, event: str, facts: dict[str, Any]) -> None:
@@ -114,7 +139,7 @@ class Watch:
                 self._rest()
 
     def _note(self, entry: Entry) -> None:
-        if self.seen.killed is not None:  # code that goes on although it is dead
+        if self.seen.dead:  # code that goes on although it is dead
             raise Crash
         call = self._call if self._inside else None
         if not entry.repeated:

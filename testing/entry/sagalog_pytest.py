@@ -72,7 +72,7 @@ def sagalog_clock() -> Any:
 
 @pytest.fixture
 def sagalog_engine(sagalog_database: str, sagalog_clock: Any) -> Iterator[Any]:
-    """An `Engine` on a database of this test's own, by the time of `sagalog_clock`."""
+    """An `Engine` on a database of this test's own, by the time of `sagalog_clock`: `start`, then `sagalog_drain`."""
     yield from _plugin().engine(sagalog_database, sagalog_clock)
 
 

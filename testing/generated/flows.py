@@ -129,9 +129,14 @@ def _linked(m: Making, made: GraphFlow, size: int, scope: Scope, provides: Seen)
 
 def _link(m: Making, made: GraphFlow, source: Any, member: Any) -> None:
     kind = m.choose(8)
-    if kind > 5 and (not isinstance(source, Flow) or source.items):
+    if kind > 5 and _has_atoms(source):
         decider, depth = m.pick(DECIDERS), m.pick(DEPTHS)
         m.has("decider", f"decider {depth}", *["decider that refuses"] * (decider is no))
         made.link(source, member, decider, depth)
     elif kind > 3:
         made.link(source, member)
+
+
+def _has_atoms(item: Any) -> bool:
+    """Whether there is anything to decide by: a flow, or all that a graph is to reach, may hold no atoms."""
+    return not isinstance(item, Flow) or item.retry is not None or any(_has_atoms(inner) for inner, _ in item.iter_nodes())

@@ -6,19 +6,20 @@ from typing import NamedTuple
 
 
 class Faults(NamedTuple):
-    """Each is one in so many steps, or queries, or calls; 0: never. `crashes`: at most so many deaths of processes.
+    """Each is one in so many steps, or queries, or calls; 0: never. After so many steps, or `crashes`, nothing goes wrong.
 
+    crashes: at most so many deaths of processes.
     kill: a process dies, wherever it is: before, inside and after each append and each effect, at work or recovering.
     lost: a statement never arrives, or is done and its reply is lost; nobody can tell which.
     stall: a process stands still, beyond its lease perhaps, and comes back.
     thief: another process takes the run from one that is alive.
     wake: somebody is woken for nothing, or is not woken for something. late: a timer goes off late.
     died: what executes a task dies under it. broken: the database breaks a transaction off.
-    person: somebody suspends the run. meddler: somebody reverts, resets, amends, recovers it: another end than its own.
+    person: somebody suspends the run. meddler: somebody reverts, resets, recovers it: another end than its own.
     """
 
     kill: int = 0
-    crashes: int = 0
+    crashes: int = 20
     lost: int = 0
     stall: int = 0
     thief: int = 0

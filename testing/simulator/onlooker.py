@@ -59,6 +59,8 @@ class Onlooker:
                 self.skipped |= b'"skipped":true' in record.facts
 
     def _failed(self, what: str, facts: dict[str, Any]) -> None:
+        if "classes" not in facts:  # the database has broken it off: the call itself has not failed
+            return
         if what != ON_FAILURE or facts["done"] == "raised":
             self.failed[self.named(facts["atom"], facts.get("instance")), facts["execution"], what] += 1
 

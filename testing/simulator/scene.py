@@ -24,7 +24,7 @@ RUN = UUID("01980000-0000-7000-8000-000000000001")
 """Every simulated run has this id: what depends on it is the same each time."""
 
 
-class Event(NamedTuple):
+class Happening(NamedTuple):
     """Something that happened: when (microseconds since 1970), which process (0: nobody's doing), what, and of what."""
 
     at: int
@@ -46,6 +46,7 @@ class Scene:
         self.app = app
         self.chance = chance
         self.faults = faults
+        self.harmless = faults == CALM
         self.capacity = capacity
         self.world = world
         self.alone = alone
@@ -56,7 +57,7 @@ class Scene:
         self.person = Person(self)
         self.alive: list[Process] = []
         self.actor: Process | None = None  # whoever just acts
-        self.story: list[Event] = []
+        self.story: list[Happening] = []
         self.crashes = self.steps = self.number = 0
         self.limit = 400 + 100 * len(self.order.compiled.atoms)
 
@@ -85,7 +86,7 @@ class Scene:
     @property
     def calm(self) -> bool:
         """Whether nothing bad happens any more."""
-        return self.steps > self.limit // 2 or self.crashes >= self.faults.crashes
+        return self.harmless or self.steps > self.limit // 2 or 0 < self.faults.crashes <= self.crashes
 
     def over(self) -> bool:
         """Whether the run is over, as far as it and whoever looks after it are concerned."""
@@ -96,7 +97,7 @@ class Scene:
     def tell(self, what: str, about: Any = None, process: Process | None = None) -> None:
         """Take down what happens."""
         who = process or self.actor
-        self.story.append(Event(self.clock.now(), who.number if who else 0, what, about))
+        self.story.append(Happening(self.clock.now(), who.number if who else 0, what, about))
 
     # --- who goes on --------------------------------------------------------------------------------------------------
 
@@ -157,9 +158,18 @@ class Scene:
             self._kill(process)
         except (Fenced, Conflict, LeaseHeld) as error:
             self.tell("stops:", type(error).__name__)
+            self._refused(process, error)
             self._leave(process)
         finally:
             self.actor = None
+
+    def _refused(self, process: Process, error: Exception) -> None:
+        """LawBroken where the owner of the run is refused: only somebody else could have come before it."""
+        stream, held = self.log.tables.streams.get(RUN.bytes), process.held
+        if stream is None or held is None or not held.head.version or isinstance(error, LeaseHeld):
+            return
+        if (stream.owner, stream.epoch) == (process.worker, held.head.epoch):
+            raise LawBroken("one writer", f"the owner of the run is refused its own: {error}")
 
     def _due(self, process: Process) -> bool:
         due = process.turn.due if process.turn is not None else None
@@ -232,7 +242,7 @@ class Scene:
 
     def _happen(self) -> None:
         """What happens between two steps, to anybody."""
-        if self.faults != CALM:
+        if not self.harmless:
             self.clock.advance(0.001)
         if self.calm or not self.alive:
             return
@@ -252,4 +262,5 @@ class Scene:
 
     def dies(self) -> bool:
         """Whether whoever acts dies at this moment."""
-        return self.actor is not None and not self.calm and self.chance.often(self.faults.kill)
+        may = self.actor is not None and not self.calm and self.crashes < self.faults.crashes
+        return may and self.chance.often(self.faults.kill)

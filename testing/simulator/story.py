@@ -12,17 +12,17 @@ from ..laws import Durable
 from .process import Job
 
 if TYPE_CHECKING:
-    from .scene import Event, Scene
+    from .scene import Happening, Scene
 
 
 def story(scene: Scene) -> list[str]:
     """All of it: when, in seconds since the beginning; who; what."""
-    return [_line(event, scene.onlooker.definition) for event in scene.story]
+    return [_line(happening, scene.onlooker.definition) for happening in scene.story]
 
 
-def _line(event: Event, definition: Definition) -> str:
-    who = f"process {event.process}" if event.process else "somebody"
-    return f"{(event.at - START) / 1e6:9.3f}  {who:<10} {event.what}{_about(event.about, definition)}"
+def _line(happening: Happening, definition: Definition) -> str:
+    who = f"process {happening.process}" if happening.process else "somebody"
+    return f"{(happening.at - START) / 1e6:9.3f}  {who:<10} {happening.what}{_about(happening.about, definition)}"
 
 
 def _about(about: Any, definition: Definition) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -33,6 +32,8 @@ STATES = "SELECT run_id::text, state FROM sagalog.run"
 MESSAGES = "SELECT stream_id::text, message_id::text FROM sagalog.inbox"
 TIMERS = "SELECT stream_id::text FROM sagalog.timer"
 RESERVED = "SELECT run_id::text, track_id, quantity FROM shop.reservation"
+NO_ORDER = 0
+"""The order of a run that the log does not begin with one."""
 SHELVES = """
 SELECT track_id, on_hand, initial, coalesce((SELECT sum(quantity) FROM shop.reservation r WHERE r.track_id = s.track_id), 0)
   FROM shop.stock s
@@ -79,7 +80,7 @@ class Books:
     waiting: Sequence[tuple[str, str]]
     timers: Sequence[str]
     shelves: Sequence[tuple[int, int, int, int]]
-    strangers: Sequence[Entry]
+    strangers: Sequence[Entry]  # effects and calls of the ledger that belong to no run
     journal: Sequence[Mapping[str, Any]]
 
     @cached_property
@@ -94,7 +95,7 @@ def read(place: Place) -> Books:
     with psycopg.connect(place.url, autocommit=True) as conn:
         lives = _lives(conn)
         for run, track, quantity in conn.execute(RESERVED):
-            lives[run].reserved[track] = quantity
+            lives.setdefault(run, Life(run, NO_ORDER)).reserved[track] = quantity
         strangers = _with_ledger(place, lives)
         return Books(
             lives, files, conn.execute(STREAMS).fetchall(), dict(conn.execute(STATES).fetchall()),
@@ -104,6 +105,7 @@ def read(place: Place) -> Books:
 
 
 def _lives(conn: psycopg.Connection[Any]) -> dict[str, Life]:
+    """Of what is damaged as much as can be read: the laws say what is missing."""
     lives = {run: Life(run, order_id) for run, order_id in conn.execute(ORDER_OF_RUN)}
     bodies = conn.execute("SELECT hash, body FROM sagalog.definition")
     names = {hash: [atom[0] for atom in json.loads(bytes(body))["atoms"]] for hash, body in bodies}
@@ -112,25 +114,22 @@ def _lives(conn: psycopg.Connection[Any]) -> dict[str, Life]:
         facts = json.loads(bytes(body))
         if type == "run.created":
             of_run[run] = names[facts["definition"]]
-        task = of_run[run][facts["atom"]] if "atom" in facts else None
-        lives[run].steps.append(Step(version, type, epoch, position, at, facts, task))
+        task = of_run[run][facts["atom"]] if "atom" in facts and run in of_run else None
+        lives.setdefault(run, Life(run, NO_ORDER)).steps.append(Step(version, type, epoch, position, at, facts, task))
     return lives
 
 
 def _with_ledger(place: Place, lives: Mapping[str, Life]) -> list[Entry]:
     """Give each run its calls; what belongs to none is returned."""
-    entries, _ = read_ledger(place.ledger)
+    entries, made = read_ledger(place.ledger)
     run_of, calls = _references(place)
-    strangers = [entry for entry in entries if run_of.get(entry.key) not in lives]
     for entry in entries:
-        if entry not in strangers:
-            lives[run_of[entry.key]].entries.append(entry)
-    at_run = defaultdict[str, list[tuple[str, datetime]]](list)
+        if life := lives.get(run_of.get(entry.key, "")):
+            life.entries.append(entry)
     for key, kind, at in calls:
-        at_run[run_of[key]].append((kind, datetime.fromisoformat(at)))
-    for run, made in at_run.items():
-        lives[run].attempts = made
-    return strangers
+        if life := lives.get(run_of.get(key, "")):
+            life.attempts.append((kind, datetime.fromisoformat(at)))
+    return [entry for entry in (*entries, *made) if run_of.get(entry.key) not in lives]
 
 
 def _references(place: Place) -> tuple[dict[str, str], list[tuple[str, str, str]]]:

@@ -68,7 +68,8 @@ class Crew:
         """Wake all, let the operator go, and let the others come to their end."""
         for hand in self.alive():
             hand.process.send_signal(signal.SIGCONT)
-        self.hands["operator"].process.kill()
+        if operator := self.hands.get("operator"):
+            operator.process.kill()
         deadline = time.monotonic() + patience
         while self.alive() and time.monotonic() < deadline:
             time.sleep(0.05)

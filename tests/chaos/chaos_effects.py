@@ -52,7 +52,7 @@ def each_call_was_made(books: Books) -> Iterator[str | None]:
 
 
 def ledger_equals_log(books: Books) -> Iterator[str | None]:
-    """What took effect, once for each key, is what the log says; what was reverted was given back to the cent."""
+    """What took effect, once for each key, is what the log says; what was charged is the order's total, to the cent."""
     for life in books.lives.values():
         times, cents = Counter[str](), Counter[str]()
         for entry in life.entries:
@@ -62,10 +62,14 @@ def ledger_equals_log(books: Books) -> Iterator[str | None]:
         for task, back in (("charge", "refund"), ("ship", "unship")):
             net, money = times[task] - times[back], cents[task] - cents[back]
             kept = state_of(life) == "run.success"
-            fine = (net, times[task] <= 1) == (int(kept), True) and (kept or money == 0)
+            due = _total(books, life) if kept and task == "charge" else 0
+            fine = (net, times[task] <= 1, money) == (int(kept), True, due)
             fine = fine and (times[task] == 1 or task not in succeeded)
             told = f"{task} {times[task]} times, {back} {times[back]} times, {money} cents"
             yield None if fine else f"run {life.run}, which is at {state_of(life)}: {told}"
+        others = {entry.order_id for entry in life.entries} - {life.order_id}
+        if others:
+            yield f"run {life.run}: the ledger has entries of it for the orders {sorted(others)}, not {life.order_id}"
     for entry in books.strangers:
         yield f"key {entry.key}: {entry.kind} belongs to no run"
 
@@ -82,7 +86,14 @@ def stock_equals_log(books: Books) -> Iterator[str | None]:
 
 
 def _items(books: Books, life: Life) -> dict[int, int]:
-    return dict(invoice(books.orders[life.order_id]).items)
+    order = books.orders.get(life.order_id)
+    return dict(invoice(order).items) if order else {}
+
+
+def _total(books: Books, life: Life) -> int:
+    """In cents."""
+    order = books.orders.get(life.order_id)
+    return invoice(order).cents if order else 0
 
 
 EFFECTS: dict[str, Check] = {

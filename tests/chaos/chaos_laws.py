@@ -1,4 +1,4 @@
-"""What has to hold of the log by itself, whatever was done to the processes: a list of (name, check)."""
+"""What has to hold of the log by itself, whatever was done to the processes: {name: check}."""
 
 from __future__ import annotations
 
@@ -64,15 +64,16 @@ def _stands_at(books: Books, run: str, version: int, state: str) -> str | None:
     if life is None or len(life.steps) < version:
         return f"run {run}: was said to be {state} at version {version}, which is not there"
     said = [step.type for step in life.steps[:version] if step.type in STATES]
-    return None if said[-1] == f"run.{state.lower()}" else f"run {run}: was said to be {state} at {version}, not {said[-1]}"
+    last = said[-1] if said else "nothing"
+    return None if last == f"run.{state.lower()}" else f"run {run}: was said to be {state} at {version}, not {last}"
 
 
 def gapless(books: Books) -> Iterator[str | None]:
     heads = {run: version for run, version, _, _ in books.streams}
-    for life in books.lives.values():
-        versions = [step.version for step in life.steps]
-        whole = versions == list(range(1, len(versions) + 1)) and heads.get(life.run) == len(versions)
-        yield None if whole else f"run {life.run}: versions {versions}, its head says {heads.get(life.run)}"
+    for run in dict.fromkeys((*books.lives, *heads)):
+        versions = [step.version for step in books.lives[run].steps] if run in books.lives else []
+        whole = versions == list(range(1, len(versions) + 1)) and heads.get(run) == len(versions)
+        yield None if whole else f"run {run}: versions {versions}, its head says {heads.get(run)}"
 
 
 def positions(books: Books) -> Iterator[str | None]:
@@ -90,8 +91,9 @@ def epochs(books: Books) -> Iterator[str | None]:
         for one, other in pairwise(life.steps):
             fine = one.epoch < other.epoch if other.type == "run.claimed" else one.epoch == other.epoch
             yield None if fine else f"run {life.run} version {other.version}: epoch {other.epoch} after {one.epoch}"
-        if heads[life.run] < life.steps[-1].epoch:
-            yield f"run {life.run}: epoch {life.steps[-1].epoch} in the log, {heads[life.run]} in its head"
+        last = max((step.epoch for step in life.steps), default=0)
+        if heads.get(life.run, 0) < last:
+            yield f"run {life.run}: epoch {last} in the log, {heads.get(life.run)} in its head"
 
 
 def intents(books: Books) -> Iterator[str | None]:
@@ -127,17 +129,19 @@ def _intent(life: Life, step: Step, open: set[Way], begun: set[Way], unknown: se
 
 
 def forward_then_back(books: Books) -> Iterator[str | None]:
-    """Tasks begin in the order of the flow, each after the one before has succeeded; none once the run reverts."""
+    """Tasks begin in their order, each after the one before has succeeded, none once the run reverts; a success has all."""
     for life in books.lives.values():
         done: list[str | None] = []
         reverting = False
         for step in life.steps:
             reverting = reverting or step.type == "run.reverting"
             if step.type == "task.running":
-                before = list(TASKS[: TASKS.index(str(step.task))])
+                before = list(TASKS[: TASKS.index(step.task)]) if step.task in TASKS else None
                 yield None if done == before and not reverting else f"run {life.run}: {step.task} began after {done}"
             elif step.type == "task.success":
                 done.append(step.task)
+            elif step.type == "run.success":
+                yield None if done == list(TASKS) else f"run {life.run}: is said to have succeeded after {done}"
 
 
 def reverts(books: Books) -> Iterator[str | None]:
@@ -174,9 +178,10 @@ def nothing_left(books: Books) -> Iterator[str | None]:
 
 
 def read_model(books: Books) -> Iterator[str | None]:
-    for life in books.lives.values():
-        state = f"run.{books.states.get(life.run, 'none').lower()}"
-        yield None if state == state_of(life) else f"run {life.run}: {state} in the table, {state_of(life)} in the log"
+    for run in dict.fromkeys((*books.lives, *books.states)):
+        told = state_of(books.lives[run]) if run in books.lives else "nothing"
+        state = f"run.{books.states.get(run, 'none').lower()}"
+        yield None if state == told else f"run {run}: {state} in the table, {told} in the log"
 
 
 LAWS: dict[str, Check] = {

@@ -62,6 +62,54 @@ def test_an_order_that_went_well_breaks_nothing() -> None:
     assert broken(of(story())) == set()
 
 
+def kept() -> Books:
+    """The books of an order that was shipped, and kept."""
+    tasks = [(type, task) for task in (*FORWARD, "notify") for type in ("task.running", "task.success")]
+    told: list[tuple[str, str | None]] = [*story()[:3], *tasks, ("run.success", None)]
+    books = of(told)
+    books.lives["run"].reserved[3] = 2
+    return attrs.evolve(books, states={"run": "SUCCESS"}, shelves=[(3, 998, 1000, 2)], journal=[])
+
+
+def test_an_order_that_was_kept_breaks_nothing() -> None:
+    assert broken(kept()) == set()
+
+
+def _altered(**how: Any) -> Callable[[Books], None]:
+    """The first entry of the ledger is another."""
+
+    def alter(books: Books) -> None:
+        entries = books.lives["run"].entries
+        entries[0] = entries[0]._replace(**how)
+
+    return alter
+
+
+def _failed(books: Books) -> None:
+    """The last task has failed, and the run is said to have succeeded."""
+    steps = books.lives["run"].steps
+    steps[-2] = attrs.evolve(steps[-2], type="task.failure")
+
+
+@pytest.mark.parametrize(
+    ("alter", "name"),
+    [
+        (_altered(cents=1), "ledger, deduplicated, equals the log"),
+        (_altered(order_id=8), "ledger, deduplicated, equals the log"),
+        (_failed, "each task after the one before it"),
+        (lambda books: books.lives.clear(), "versions without gaps, heads equal"),
+        (lambda books: books.lives.clear(), "the table of runs equals the log"),
+        (lambda books: books.states.update({"other": "SUCCESS"}), "the table of runs equals the log"),
+        (lambda books: books.lives["run"].steps.clear(), "every run in one terminal state"),
+        (lambda books: books.lives["run"].steps.pop(0), "versions without gaps, heads equal"),
+    ],
+)
+def test_what_is_missing_or_altered_breaks_its_law(alter: Callable[[Books], object], name: str) -> None:
+    books = kept()
+    alter(books)
+    assert name in broken(books)
+
+
 def _cut(books: Books) -> None:
     del books.lives["run"].steps[-1]
 

@@ -43,14 +43,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make mutants", description="Plant bugs, and see that the laws catch them.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these bugs", choices=[[], *BY_NAME])
+    parser = argparse.ArgumentParser(prog="python -m mutants", description="Plant bugs, and see that the laws catch them.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these bugs")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"at most so many for each (default {SEEDS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"at most so long in all (default {SECONDS:g})")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="so many at a time (default: all cores)")
     parser.add_argument("--json", action="store_true", help="the table as JSON")
     parser.add_argument("--write", action="store_true", help="put the table into docs/testing.md too")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in BY_NAME]:
+        parser.error(f"no planted bug is named {unknown[0]!r}; there are: {'; '.join(BY_NAME)}")
+    if options.write and options.names:
+        parser.error("--write puts the whole table into the page: expected no NAME beside it")
+    return options
 
 
 if __name__ == "__main__":

@@ -97,4 +97,11 @@ LOG = (
         "        yield from transaction.closing(mark)\n",
         "        yield from transaction.closing(mark)\n        yield from transaction.commit()\n",
     ),
+    Mutant(
+        "head not put back",
+        "After a transaction that was broken off the owner takes its append for done, and is refused its next.",
+        "engine/runtime/transactions.py",
+        "        head.version, head.hash, head.owner = before  # the append had moved it, and is undone, or in doubt\n",
+        "",
+    ),
 )

@@ -56,7 +56,7 @@ STATE = (
     ),
     Mutant(
         "heap shared",
-        "A copy of a state shares the reverts that are next with the state itself.",
+        "A state that is laid down does not have the reverts that are next.",
         "engine/core/undo.py",
         "        undo.ready = [(priority, atom) for priority, atom in data[\"ready\"]]\n",
         "        undo.ready = []\n",

@@ -22,8 +22,6 @@ PATIENCE = 10
 """Seconds that a seed may take; what takes longer goes round in circles."""
 ENOUGH = 5
 """Seeds of that kind."""
-CRASH = "no exception"
-"""What the simulator says where the engine raises what it must not: no law of what a run does has caught that."""
 
 
 class Stuck(Exception):
@@ -58,7 +56,7 @@ def _sought(found: dict[str, Any], most: int) -> None:
             with _patience():
                 simulator.trial(seed)
         except simulator.Broken as broken:
-            if broken.law in laws:
+            if broken.law in laws:  # "no exception" is none of what a run does: the engine only raised
                 found.update(law=broken.law, detail=broken.detail, seed=seed)
                 return
             found["error"] = broken.detail

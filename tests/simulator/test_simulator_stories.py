@@ -15,7 +15,7 @@ from sagalog.engine.core import evolve
 from sagalog.engine.core.records import RUN_SUSPENDED
 from sagalog.engine.definition import Context, linear, task
 from sagalog.testing import Ledger
-from sagalog.testing.simulator import ALL, CALM, CRASHES, Broken, Chance, simulate, trial
+from sagalog.testing.simulator import ALL, CALM, CRASHES, Broken, Chance, Faults, simulate, trial
 from sagalog.testing.simulator.shrink import shrunk
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
@@ -43,6 +43,12 @@ def test_machines_get_json() -> None:
 def test_a_soak_says_what_it_saw() -> None:
     found = json.loads(told("--soak", "1", "--first", "10", "--json").stdout)
     assert found["seeds"] >= 50 and found["crashes"] > 100 and found["broken"] == [] and found["first"] == 10
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_soak_has_a_length(seconds: str) -> None:
+    found = told("--soak", seconds)
+    assert found.returncode == 2 and "--soak: expected a number of seconds above 0" in found.stderr
 
 
 def test_one_of_seed_and_soak_has_to_be_given() -> None:
@@ -113,6 +119,12 @@ def test_ones_own_flow_is_simulated(seed: int) -> None:
 def test_without_faults_nothing_happens_but_the_run() -> None:
     found = simulate(paid(Ledger()), {"order": 7}, 3, CALM)
     assert found.crashes == 0 and [line.split("  ")[-1][:5] for line in found.story if "calls" in line] == ["calls"] * 2
+
+
+@pytest.mark.parametrize("kind", ["kill", "lost", "stall", "thief"])
+def test_one_kind_of_fault_alone_happens(kind: str) -> None:
+    calm = [simulate(paid(Ledger()), {"order": 7}, seed, CALM).story for seed in range(20)]
+    assert [simulate(paid(Ledger()), {"order": 7}, seed, Faults(**{kind: 3})).story for seed in range(20)] != calm
 
 
 def test_chance_answers_by_its_script_and_then_calmly() -> None:

@@ -7,6 +7,8 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sagalog_children import Line, run_all
@@ -75,6 +77,15 @@ def test_who_listens_is_told_of_each_call_until_he_stops() -> None:
     stop()
     ledger.call("mail")
     assert heard == [entry]
+
+
+def test_a_key_is_a_text_in_memory_and_in_a_file(tmp_path: Path) -> None:
+    key: Any = UUID(int=7)
+    for ledger in (Ledger(), FileLedger(tmp_path / "ledger")):
+        ledger.call("charge", key)
+        assert ledger.knows("charge", key) and ledger.knows("charge", str(key))
+        assert ledger.call("charge", key).repeated
+    assert ledger.since(0).knows("charge", key)
 
 
 def test_a_file_keeps_the_calls_of_all_processes_also_of_killed_ones(tmp_path: Path) -> None:
