@@ -173,3 +173,8 @@ def test_what_the_database_breaks_off_is_none_of_the_failures_that_a_world_has_t
 def test_no_decider_of_a_case_stands_behind_a_graph_that_reaches_nothing() -> None:
     """Its target was a flow without atoms: the case could not be compiled, and a soak that came to it ended there."""
     assert str(trial(704075).run.state) == "SUCCESS"
+
+
+def test_how_many_calls_there_may_be_at_a_time_is_not_taken_for_what_a_crash_has_done() -> None:
+    """What follows the one that fails is ignored before or not at all, as there is room for one call or for two."""
+    assert trial(26586).compared
