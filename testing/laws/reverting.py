@@ -26,7 +26,9 @@ def turned(seen: Seen, facts: Facts, slot: int) -> None:
     region = _of_region(seen, atom)
     if state.undo is None and region is None:
         broken("without need", f"{name} is reverted, and neither the run nor a flow around it is being undone")
-    for other in state.running:
+    # What is UNKNOWN may be settled by a probe, which does not wait for its turn: it did not happen, and nothing is called.
+    settled = state.task[slot] is T.UNKNOWN and (not seen.hears or ("execute", key) in seen.probed)
+    for other in () if settled else state.running:
         if state.undo is not None or (region is not None and region[0] <= state.atom_of(other) < region[1]):
             broken("siblings finish", f"{name} is reverted, and {state.name(other)} is still under way")
     _number(seen, facts, slot, key)
@@ -39,11 +41,10 @@ def turned(seen: Seen, facts: Facts, slot: int) -> None:
             _last(seen, slot, name)
             _next(seen, atom, region)
         return
-    for other in bits(seen.shape.behind[atom]):
+    for other in () if settled else bits(seen.shape.behind[atom]):
         if state.task[other] not in BACK:
             detail = f"{name} is reverted, and {seen.names([other])}, which waited for it, is {state.task[other]}"
             broken("reverse order", detail)
-    # What is UNKNOWN may be settled by a probe, which does not wait for its turn.
     if state.task[slot] in (T.SUCCESS, T.FAILURE) and facts["attempt"] == 1:
         _next(seen, atom, region)
 
