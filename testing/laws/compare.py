@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...engine.core.state import State
+from ...engine.core.states import RunState, TaskState
 from .broken import broken
 from .effects import Entry
 
@@ -23,11 +24,21 @@ class End(NamedTuple):
 
 
 def end_of(state: State, results: Mapping[str, Any] | None = None, entries: Iterable[Entry] = ()) -> End:
-    """The end that a state is, with what the run gave and what the outside counted."""
+    """The end that a state is, with what the run gave and what the outside counted.
+
+    How much of what was never begun had been ignored already, when another failure ended the run, is left to the order in
+    which questions are answered: it all counts as PENDING there.
+    """
     slots = [*range(state.atoms), *(fan.base + place for fan in state.fans.values() for place in range(fan.count))]
-    atoms = {state.name(slot): (str(state.task[slot]), state.execution[slot]) for slot in slots}
+    atoms = {state.name(slot): (_task(state, slot), state.execution[slot]) for slot in slots}
     effects = frozenset((entry.what, entry.key) for entry in entries)
     return End(str(state.run), atoms, dict(results or {}), effects)
+
+
+def _task(state: State, slot: int) -> str:
+    task = state.task[slot]
+    left = task is TaskState.IGNORED and not state.execution[slot] and state.run is not RunState.SUCCESS
+    return str(TaskState.PENDING if left else task)
 
 
 def same(one: End, other: End, law: str = "crashes change nothing", but: Collection[str] = ()) -> None:

@@ -87,7 +87,7 @@ def _behind(seen: Seen, atom: int, key: Key) -> None:
 
 
 def _spoiled(seen: Seen, atom: int) -> None:
-    """Nothing is begun of a member of a group that has failed."""
+    """Nothing is begun of a member of a group that has failed, but by a retry in it that had answered RETRY before."""
     flows, state, shape = seen.definition.flows, seen.state, seen.shape
     if not state.failures:
         return
@@ -97,7 +97,9 @@ def _spoiled(seen: Seen, atom: int) -> None:
     inner = None
     while flow is not None:
         if flows[flow].outcome is not None and inner is not None:
-            for other in range(*shape.span[inner]):
+            member = range(*shape.span[inner])
+            again = any(state.execution[retry] > 1 for retry in shape.around[atom] if retry in member)
+            for other in () if again else member:
                 if state.task[other] is T.FAILURE and shape.who[other] == -2 - flow:
                     names = f"{seen.names([atom])} is begun, and {seen.names([other])}"
                     broken("group spares", f"{names} of the same member of group {flows[flow].name} has failed")

@@ -178,3 +178,9 @@ def test_no_decider_of_a_case_stands_behind_a_graph_that_reaches_nothing() -> No
 def test_how_many_calls_there_may_be_at_a_time_is_not_taken_for_what_a_crash_has_done() -> None:
     """What follows the one that fails is ignored before or not at all, as there is room for one call or for two."""
     assert trial(26586).compared
+
+
+@pytest.mark.parametrize("seed", [1007163, 1012666, 1014543, 1017727])
+def test_no_law_is_broken_by_what_is_as_it_should_be(seed: int) -> None:
+    """A probe that says "no" in the midst of an undo, a retry that answered before its group failed, ignored or not yet."""
+    assert trial(seed).crashes
