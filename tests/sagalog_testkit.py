@@ -14,8 +14,8 @@ fixture             scope     what a test gets
 ``throwaway_home``  test      a folder for ``SAGALOG_HOME``; an embedded server in it is stopped afterwards
 ==================  ========  =====================================================================================
 
-Every server is stopped and its folder removed by a process of its own (``sagalog_reaper``), so that nothing is left
-behind when a test session is killed.
+Every server is stopped and its folder removed by a process of its own (``sagalog.testing.crash.reaper``), so that nothing
+is left behind when a test session is killed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Server:
 def throw_away(folder: Path, cluster: Cluster) -> Iterator[None]:
     """See that the server of ``cluster`` is stopped and ``folder`` removed at the end, or when this process dies."""
     reaper = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("sagalog_reaper.py")), cluster.programs, cluster.data, folder],
+        [sys.executable, "-m", "sagalog.testing.crash.reaper", cluster.programs, cluster.data, folder],
         stdin=subprocess.PIPE,
         start_new_session=True,  # an interrupt at the keyboard is for the tests, not for the one who cleans up
     )

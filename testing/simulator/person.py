@@ -5,7 +5,7 @@ Goes on with one that has stopped, says what became of what nobody knows, and ha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from ...codec.values import encode
@@ -113,9 +113,9 @@ class Person:
             return
         self.posted += 1
         message = UUID(int=self.posted)
-        from_whom = SAID
         scene.tell("somebody posts", kind)
-        scene.log.once(hold.post(scene.order.run_id, message, kind, from_whom, "somebody"))  # type: ignore[arg-type]
+        run: Any = scene.order.run_id  # which `Scene` gives each order
+        scene.log.once(hold.post(run, message, kind, SAID, "somebody"))
 
     def _meddles(self) -> Wishes:
         """A run that rests is reverted, recovered or reset by somebody who just wants it so."""

@@ -104,8 +104,7 @@ def tried(case: Case, chance: Chance, faults: Faults = ALL, seed: int = 0) -> Si
 def _alike(case: Case, scene: Scene, entries: Sequence[Entry], seed: int) -> bool:
     """Broken unless a calm run comes to the same end; False: that leaves something to chance, and need not."""
     case.world.reset()
-    # As many calls at a time: how many there may be decides what is ignored, and what still waits, when the run fails.
-    calm = Scene(scene.app, case.flow, case.inputs, Chance(script=()), CALM, scene.capacity, case.world, case.options)
+    calm = Scene(scene.app, case.flow, case.inputs, Chance(script=()), CALM, 1, case.world, case.options)
     with _laws(seed, calm, scene.chance):
         calm.play()
     if calm.onlooker.raced:
