@@ -258,9 +258,7 @@ class Acting(Looking):
             if posted:
                 # First of all: what its owner has brought to rest is not begun again.
                 picture = self.state(run_id)
-                at_rest = picture.state in (*SETTLED_RUN, RunState.SUSPENDED)
-                if (at_rest or strict) and self._accepted(run_id, message):
-                    self._not_refused(run_id, message, kind, strict)
+                if self._done_with(picture.state, run_id, message, kind, strict):
                     return picture
                 if deadline is not None and time.monotonic() > deadline:
                     return picture
@@ -278,13 +276,35 @@ class Acting(Looking):
                     self.perform(lambda: hold.post(run_id, message, kind, data, self._desk.actor))
                     posted = True
                 continue
-            # If it was posted, it is in the inbox, or was accepted before the owner died.
+            # If it was posted, it is in the inbox, or was accepted before its owner died, or let go since we looked.
+            if posted and self._settled(held, message, kind, strict):
+                return Run(held)
             if strict and not posted:
                 self._allowed(held, [(kind, data)])
             possible = not posted and refusal(held.state, kind, data) is None
             wishes = [wish(kind, data)] if possible else []
             self._owning.go_on(self._shells.blocking(), held, [*wishes, *([Resume()] if kind in GOES_ON else [])])
+            if posted and strict:
+                self._not_refused(run_id, message, kind)
             return Run(held)
+
+    def _settled(self, held: Held, message: UUID, kind: str, strict: bool) -> bool:
+        """Whether its owner did what was posted before this engine took the run, which is let go again then."""
+        settled = True
+        try:
+            settled = self._done_with(held.state.run, held.id, message, kind, strict)
+            return settled
+        finally:
+            if settled:
+                self._owning.let_go(self._shells.blocking(), held)
+
+    def _done_with(self, state: RunState, run_id: UUID, message: UUID, kind: str, strict: bool) -> bool:
+        """Whether a posted message was accepted, and what follows from it is over. `strict`: UsageError if refused."""
+        if not (strict or state in (*SETTLED_RUN, RunState.SUSPENDED)) or not self._accepted(run_id, message):
+            return False
+        if strict:
+            self._not_refused(run_id, message, kind)
+        return True
 
     def _allowed(self, held: Held, wanted: list[Wanted]) -> None:
         """Let the run go again and raise UsageError where it cannot do what is wanted."""
@@ -296,9 +316,7 @@ class Acting(Looking):
     def _accepted(self, run_id: UUID, message: UUID) -> bool:
         return all(row.message_id != message for row in self.perform(lambda: hold.inbox([run_id])))
 
-    def _not_refused(self, run_id: UUID, message: UUID, kind: str, strict: bool) -> None:
-        if not strict:
-            return
+    def _not_refused(self, run_id: UUID, message: UUID, kind: str) -> None:
         for row in self.perform(lambda: log.read(run_id)):
             if row.type == MESSAGE_ACCEPTED:
                 (facts,) = decode_all((row.type,), (row.schema,), (row.facts,))

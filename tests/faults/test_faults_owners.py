@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -300,6 +301,35 @@ def test_a_run_of_another_process_is_suspended_through_its_inbox(settings: Setti
         assert engine.state(run_id).reason == "wait a moment"
         assert engine.resume(run_id).state is RunState.SUCCESS
     assert calls(tmp_path) == ["first", "slow", "last"]
+
+
+@pytest.mark.parametrize("kind", ["suspend", "revert"])
+def test_a_run_that_its_owner_lets_go_between_two_looks_is_left_as_it_is(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Who asked saw it at work, and takes it a moment after its owner has done what was asked: nothing is left to do."""
+    flow, run_id = slow_saga(tmp_path, broken=True), new_id()
+    owned: list[Run] = []
+    with Engine.open(settings=settings) as owner, Engine.open(settings=settings, app=Sagalog(flows=[flow])) as asker:
+        thread = threading.Thread(target=lambda: owned.append(owner.run(flow, run_id=run_id, raises=False)))
+        thread.start()
+        until(lambda: calls(tmp_path) == ["first", "slow"])
+        look = Engine.state
+
+        def late(engine: Engine, run: UUID | str) -> Run:
+            seen = look(engine, run)
+            if engine is asker and thread.is_alive():
+                until(lambda: "message.accepted" in told(settings, run_id) or (tmp_path / "go").touch() is not None)
+                thread.join()
+            return seen
+
+        monkeypatch.setattr(Engine, "state", late)
+        ask = asker.suspend if kind == "suspend" else asker.revert
+        assert ask(run_id, reason="because").state is owned[0].state
+        assert owned[0].state is (RunState.SUSPENDED if kind == "suspend" else RunState.FAILURE)
+    assert told(settings, run_id).count("run.claimed") == 1, "by its owner"
+    assert calls(tmp_path) == ["first", "slow", *(["undo slow"] if kind == "revert" else [])]
+    assert verified(settings)
 
 
 @both
