@@ -47,6 +47,8 @@ def throw_away_database(given: str | None = None, on: str | None = None) -> Iter
 class Server:
     """A PostgreSQL on which databases may be made, as copies of one that is migrated once and dropped with this process."""
 
+    strategy: LiteralString = ""
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._template = f"sagalog_testing_{os.getpid()}_{token_hex(4)}"
@@ -57,7 +59,7 @@ class Server:
     def create(self) -> str:
         """Make a database with the schema; its URL."""
         name = f"{self._template}_{next(_NUMBERS)}"
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, self._template)
+        self._execute("CREATE DATABASE {} TEMPLATE {}" + self.strategy, name, self._template)
         return make_conninfo(self.url, dbname=name)
 
     def drop(self, url: str) -> None:
@@ -79,6 +81,8 @@ class Server:
 
 class ThrowAwayServer(Server):
     """The embedded PostgreSQL in a home of its own; a process of its own stops it and removes the home."""
+
+    strategy = " STRATEGY FILE_COPY"  # without fsync a quarter of the time that it takes to write each page to the WAL
 
     def __init__(self) -> None:
         home = Path(tempfile.mkdtemp(prefix="sagalog-testing-"))
