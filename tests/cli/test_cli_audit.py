@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from sagalog_clitools import tamper
+
 from sagalog_testkit import Server
 
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sagalog_logkit import appending, settings
-from sagalog_testkit import Server
 
 from sagalog.errors import StoreUnavailable
 from sagalog.store import log
@@ -16,6 +15,7 @@ from sagalog.store.doctor import Fact, examine
 from sagalog.store.ids import run_id
 from sagalog.store.session import Session
 from sagalog.store.shape import Head
+from sagalog_testkit import Server
 
 
 def found(url: str) -> dict[str, Fact]:
