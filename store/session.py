@@ -292,7 +292,11 @@ class AsyncSession(_Common):
     async def _connect(self) -> None:
         self._usable()
         await self.close()
-        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        except asyncio.CancelledError as error:
+            # Its traceback holds what is half open, and whoever holds the task that was cancelled holds its traceback.
+            raise error.with_traceback(None) from None
         try:
             await aperform(connection, prelude())
             self._cursor = psycopg.AsyncRawCursor(connection)

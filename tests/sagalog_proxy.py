@@ -156,8 +156,8 @@ class _Pair:
             before = data
             if cut is Cut.BEFORE:
                 break
-            # From here on nothing goes back to the client; `_homeward` ends it all when the server has answered.
-            self.silent = self.silent or cut is Cut.AFTER
+            # From here on nothing goes back to the client, however quick the server; `_homeward` ends it all at its answer.
+            self.silent = self.silent or cut is not None
             if not _send(self.server, data) or cut is Cut.DURING:
                 break
         else:

@@ -206,6 +206,7 @@ class Aio:
     def abandon(self) -> None:
         """Give back what can be given back without the loop, which may be gone."""
         self._break_off()
+        self.mailbox.leave()
         self.threads.close()
         self.inside.close()
         for lane in self.lanes.values():

@@ -60,7 +60,8 @@ class Mailbox:
             try:
                 found = _by_run(await self._perform(lambda: hold.inbox_of(self._worker)))
             except SagalogError as error:
-                _log.warning("the inbox cannot be read just now: %s", error)
+                if self._wake:
+                    _log.warning("the inbox cannot be read just now: %s", error)
                 continue
             for run, messages in found.items():
                 if run not in self._wake:
@@ -75,6 +76,10 @@ class Mailbox:
     async def look(self, runs: list[UUID]) -> dict[UUID, list[Message]]:
         """What waits for these runs, now, whoever owns them."""
         return _by_run(await self._perform(lambda: hold.inbox(runs)))
+
+    def leave(self) -> None:
+        """Look for nothing any more, from any thread."""
+        self._wake.clear()
 
     async def close(self) -> None:
         """End the poller."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -91,6 +93,34 @@ def test_an_asyncio_session_settles_a_commit_in_doubt(proxy: Proxy, cut: Cut) ->
             assert proxy.cuts == 1
 
     asyncio.run(scene())
+
+
+def test_an_asyncio_session_that_is_cancelled_while_it_connects_leaves_no_connection(migrated: str) -> None:
+    """Also where somebody keeps the task, and with it what was raised in it, and nothing has swept cycles up."""
+    kept: list[asyncio.Task[Any]] = []
+
+    async def scene() -> None:
+        for step in range(40):
+            kept.append(asyncio.create_task(AsyncSession(migrated, settings()).open()))
+            for _ in range(step):
+                await asyncio.sleep(0.0005)
+            kept[-1].cancel()
+            await asyncio.wait([kept[-1]])
+            if not kept[-1].cancelled():
+                await kept[-1].result().end()
+
+    gc.disable()
+    try:
+        asyncio.run(scene())
+        assert sum(task.cancelled() for task in kept) > 5
+        with psycopg.connect(migrated, autocommit=True) as looking:
+            left = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            deadline = time.monotonic() + 10
+            while found := looking.execute(left).fetchall():
+                assert time.monotonic() < deadline, found
+                time.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 def test_a_stolen_stream_stays_stolen_when_the_commit_was_in_doubt(proxy: Proxy, migrated: str) -> None:
