@@ -3,8 +3,8 @@
 ==================  ========  =====================================================================================
 fixture             scope     what a test gets
 ==================  ========  =====================================================================================
-``server``          session   ``Server``: the embedded PostgreSQL, in a throw-away home, with fsync off
-``pg15``            session   ``Server``: PostgreSQL 15 from Debian's package, started by the tests, with fsync off
+``server``          session   ``Server``: the embedded PostgreSQL, in a throw-away home
+``pg15``            session   ``Server``: PostgreSQL 15 from Debian's package, started by the tests
 ``database``        test      URL of an empty database on ``server``
 ``migrated``        test      URL of a database with the schema of sagalog on ``server``
 ``database_on``     test      as ``database``, once on each of both servers
@@ -14,7 +14,7 @@ fixture             scope     what a test gets
 ``throwaway_home``  test      a folder for ``SAGALOG_HOME``; an embedded server in it is stopped afterwards
 ==================  ========  =====================================================================================
 
-Every server is stopped and its folder removed by a process of its own (``sagalog.testing.crash.reaper``), so that nothing
+Every server is stopped and its folder removed by a process of its own (``testing/crash/reaper.py``), so that nothing
 is left behind when a test session is killed.
 """
 
@@ -24,9 +24,6 @@ import importlib
 import itertools
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +36,7 @@ from psycopg import sql
 
 from sagalog.store import server as embedding
 from sagalog.store.cluster import Cluster
+from sagalog.testing.crash.scratch import MEMORY, reaper, scratch
 
 PG15 = Path("/usr/lib/postgresql/15/bin")
 SERVERS = ("embedded", "pg15")
@@ -58,17 +56,8 @@ class Server:
     """A PostgreSQL server that belongs to the tests; ``cluster`` starts, stops and finds it."""
 
     cluster: Cluster
-    hurried: bool = False
     _numbers: Iterator[int] = field(factory=itertools.count)
     _template_made: bool = False
-
-    def hurry(self) -> Server:
-        """Switch fsync off: whatever these tests kill, it is never the machine, and the files of a process stay."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        self.hurried = True
-        return self
 
     @property
     def url(self) -> str:
@@ -83,8 +72,8 @@ class Server:
     def create(self, template: str = "template1") -> str:
         """Make a database as a copy of ``template``; return its URL."""
         name = f"test_{next(self._numbers)}"
-        # Without fsync a copy of the files is four times as quick as the default, which writes each page to the WAL.
-        how = "FILE_COPY" if self.hurried else "WAL_LOG"
+        # In memory it is quicker to copy the files than to write each page to the WAL, on a disk it is slower.
+        how = "FILE_COPY" if self.cluster.data.is_relative_to(MEMORY) else "WAL_LOG"
         self._execute(f"CREATE DATABASE {{}} TEMPLATE {{}} STRATEGY {how}", name, template)
         return self.cluster.url(name)
 
@@ -110,22 +99,18 @@ class Server:
 @contextmanager
 def throw_away(folder: Path, cluster: Cluster) -> Iterator[None]:
     """See that the server of ``cluster`` is stopped and ``folder`` removed at the end, or when this process dies."""
-    reaper = subprocess.Popen(
-        [sys.executable, "-m", "sagalog.testing.crash.reaper", cluster.programs, cluster.data, folder],
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # an interrupt at the keyboard is for the tests, not for the one who cleans up
-    )
+    ending = reaper(cluster, folder)
     try:
         yield
     finally:
-        reaper.communicate(b".")
-        assert reaper.returncode == 0, f"the server in {folder} was not stopped"
+        ending.communicate(b".")
+        assert ending.returncode == 0, f"the server in {folder} was not stopped"
 
 
 @contextmanager
 def embedded_server() -> Iterator[Server]:
     """An embedded server in a home of its own."""
-    home = Path(tempfile.mkdtemp(prefix="sagalog-"))
+    home = scratch("sagalog-")
     cluster = embedding.cluster(home)
     with throw_away(home, cluster):
         embedding.embedded(home)
@@ -140,7 +125,7 @@ def pg15_server() -> Iterator[Server]:
         if os.environ.get("SAGALOG_REQUIRE_PG15") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="sagalog-"))
+    folder = scratch("sagalog-")
     cluster = Cluster(PG15, folder / "postgres")
     with throw_away(folder, cluster):
         cluster.start()
@@ -151,14 +136,14 @@ def pg15_server() -> Iterator[Server]:
 def server() -> Iterator[Server]:
     """The embedded server of this session."""
     with embedded_server() as started:
-        yield started.hurry()
+        yield started
 
 
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[Server]:
     """The PostgreSQL 15 server of this session."""
     with pg15_server() as started:
-        yield started.hurry()
+        yield started
 
 
 @pytest.fixture
@@ -171,7 +156,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture
 def throwaway_home() -> Iterator[Path]:
     """A folder for ``SAGALOG_HOME``."""
-    home = Path(tempfile.mkdtemp(prefix="sagalog-"))
+    home = scratch("sagalog-")
     with throw_away(home, embedding.cluster(home)):
         yield home
 

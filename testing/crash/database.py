@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ...store.migrate import migrate
 from ...store.server import cluster, embedded
+from .scratch import reaper, scratch
 
 _NUMBERS = itertools.count(1)
 _QUICKLY = ("fsync", "full_page_writes", "synchronous_commit")
@@ -85,13 +84,8 @@ class ThrowAwayServer(Server):
     strategy = " STRATEGY FILE_COPY"  # without fsync a quarter of the time that it takes to write each page to the WAL
 
     def __init__(self) -> None:
-        home = Path(tempfile.mkdtemp(prefix="sagalog-testing-"))
-        place = cluster(home)
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-m", "sagalog.testing.crash.reaper", str(place.programs), str(place.data), str(home)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # an interrupt at the keyboard is for the tests, not for the one who cleans up
-        )
+        home = scratch("sagalog-testing-")
+        self._reaper = reaper(cluster(home), home)
         url = embedded(home)
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in _QUICKLY:  # nobody needs what is in it when the machine is switched off

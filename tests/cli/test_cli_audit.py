@@ -9,8 +9,6 @@ from typing import Any
 import psycopg
 from sagalog_clitools import tamper
 
-from sagalog_testkit import Server
-
 
 def test_cli_verify_is_content_with_what_was_written(cli: Any) -> None:
     run = cli.one("order")
@@ -113,14 +111,13 @@ def test_cli_init_applies_what_is_missing_once(database: str, cli: Any) -> None:
     assert cli.json("list", "--database-url", database) == []
 
 
-def test_cli_doctor_says_what_is_connected(own_server: Server, cli: Any) -> None:
-    here = ("--database-url", own_server.create_migrated())
-    told = cli.json("doctor", *here)
+def test_cli_doctor_says_what_is_connected(database: str, cli: Any) -> None:
+    told = cli.json("doctor")
     names = [fact["name"] for fact in told["facts"]]
     assert told["ok"] and {"server", "schema", "clock offset", "sagalog_writer", "workers"} <= set(names)
     values = {fact["name"]: fact["value"] for fact in told["facts"]}
     assert type(values["position"]) is int and type(values["schema"]) is int
     assert type(values["clock offset"]) is float and values["fsync"] == "on"
-    assert "PostgreSQL 18" in cli("doctor", *here).out
-    ill = cli("doctor", "--database-url", own_server.create(), code=1)
+    assert "PostgreSQL 18" in cli("doctor").out
+    ill = cli("doctor", "--database-url", database, code=1)
     assert "sagalog init" in ill.out and "✗" in ill.out
