@@ -26,9 +26,10 @@ venv:
 demo: venv
 	@$(python) -m examples.demo
 
-# Three at a time, a file to each: most of a test's time it waits for a process, a server or a clock.
+# Three at a time, a file to each: most of a test's time it waits for a process, a server or a clock. In the order of their
+# names, in which the long ones do not come last.
 test: venv
-	$(python) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(python) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 promises: venv
 	@$(python) tests/sagalog_promises.py $(ARGS)

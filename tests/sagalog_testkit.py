@@ -20,6 +20,7 @@ is left behind when a test session is killed.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import os
@@ -49,6 +50,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("SAGALOG_") and name != "SAGALOG_REQUIRE_PG15"]:
         del os.environ[name]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what a session has until its end, thousands of tests, out of each search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @define(eq=False)
