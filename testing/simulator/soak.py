@@ -84,7 +84,7 @@ def some(first: int, count: int, faults: Faults = ALL) -> Soaked:
 
 @contextmanager
 def _swept_between() -> Iterator[Callable[[], object]]:
-    """No garbage is looked for but by what this gives, and among what is new: as Python does it, it takes a quarter more."""
+    """No garbage is looked for but by what this gives, among what is new: as Python does it, it takes a quarter more."""
     swept = gc.isenabled()
     gc.disable()
     try:
