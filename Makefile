@@ -5,6 +5,8 @@ PYTHON ?=
 export PYTHON
 # Another checkout on the path must not be taken for this one.
 unexport PYTHONPATH
+# Dozens of processes would compile all of it anew, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test promises mutants soak chaos lint bench clean venv
 .DEFAULT_GOAL := help

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sagalog_mixed import Choose, mixed
 from sagalog_trial import Trial
 
-BLOCK = 500
+BLOCK = 250
 """How many seeds are one test."""
 
 

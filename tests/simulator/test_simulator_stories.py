@@ -71,7 +71,7 @@ def test_a_broken_law_is_told_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> Non
             broken = found
             break
     assert broken is not None
-    small = shrunk(broken, seconds=10)
+    small = shrunk(broken, seconds=4)
     assert small.law == broken.law and len(small.story) <= len(broken.story)
     assert str(small).startswith(f"seed {broken.seed}: the law {small.law!r} is broken: ")
     with pytest.raises(Broken) as again:
