@@ -8,7 +8,7 @@ from typing import Any
 from . import records as r
 from .counters import heard, next_execution
 from .graph import NOBODY
-from .groups import full, gates, lacking, openings, pass_by, spoil, without
+from .groups import full, gates, lacking, openings, pass_by, settling, spoil, without
 from .inputs import EXECUTE, ON_FAILURE, PROBE_REVERT, REVERT, Call
 from .parts import Step, busy, call_of, drop, ignored, named, of_slot, timers_off
 from .records import Draft, of_atom
@@ -49,14 +49,19 @@ def _rounds(state: State, limit: int) -> Iterator[Step]:
 
 
 def _round(state: State, limit: int) -> Iterator[Step]:
+    """Nothing is begun while a group is to be judged, in the next round: that might have to undo it."""
     yield from _beside(state, limit)
     if state.run is not U.RUNNING or _stopped(state):
         return
     for slot in [*state.unknown, *state.overdue]:
+        if settling(state):
+            return
         if _free(state, limit) and not undone(state, slot) and not state.waits[state.atom_of(slot)]:
             yield from again(state, slot)
     order, ready = state.definition.order, state.ready
     while ready and len(state.running) + len(state.reverting) + len(state.opening) < limit:
+        if settling(state):
+            return
         yield from _start(state, order[ready[0]])
     if not state.running and not state.reverting:
         yield from _end(state)

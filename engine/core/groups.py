@@ -22,18 +22,26 @@ GROUP_FAILED = ("sagalog.errors.GroupFailed", "sagalog.errors.SagalogError", "Ex
 
 
 def gates(state: State, limit: int) -> Iterator[Step]:
-    """Groups whose members are all settled get their verdict; deciders whose sources are, are asked: so many at a time."""
-    open = (node for node in state.gates if not shut(state, state.definition.gate_at[node].flow))
-    for node in list(islice(open, limit)):
-        gate = state.definition.gate_at[node]
-        if gate.kind == "group":
-            settled = verdict(state, gate.flow)
-            yield settled
-            flow = state.definition.flows[gate.flow]
-            if not settled.facts["ok"] and flow.retry is None:
-                yield from spoil(state, flow.first, state.definition.beyond[flow.index])
-        elif node not in state.halted:
+    """Groups that can be are judged; deciders whose sources are settled are asked: so many at a time."""
+    for node in list(_due(state, "group")):
+        settled = verdict(state, state.definition.gate_at[node].flow)
+        yield settled
+        flow = state.definition.flows[settled.facts["flow"]]
+        if not settled.facts["ok"] and flow.retry is None:
+            yield from spoil(state, flow.first, state.definition.beyond[flow.index])
+    for node in list(islice(_due(state, "decider"), limit)):
+        if node not in state.halted:
             yield Call(DECIDE, node, 1 + state.execution[node], 1)
+
+
+def settling(state: State) -> bool:
+    """Whether there are groups whose members are all settled, and that have not been judged yet."""
+    return bool(state.gates) and next(_due(state, "group"), None) is not None
+
+
+def _due(state: State, kind: str) -> Iterator[int]:
+    gate_at = state.definition.gate_at
+    return (node for node in state.gates if gate_at[node].kind == kind and not shut(state, gate_at[node].flow))
 
 
 def verdict(state: State, flow: int) -> Draft:

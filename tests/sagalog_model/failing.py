@@ -76,15 +76,20 @@ class Failing:
 
     def judge(self) -> bool:
         """The verdict about a group of which all members are over: what failed is counted, and what succeeded (§5)."""
-        for group in reversed([node for node in self.root.nodes() if isinstance(node, Branch) and node.policy]):
-            if group.verdict is None and judged(group) and self.free(group) and self.reached(group) and self.over(group):
-                ok = [member for member in group.items if member not in group.failed and succeeded(member)]
-                assert group.policy is not None
-                group.verdict = group.policy.verdict(len(ok), len(group.failed))
-                if not group.verdict:
-                    self.escalate(group, group.errors)
-                return True
+        for group in self.to_be_judged():
+            ok = [member for member in group.items if member not in group.failed and succeeded(member)]
+            assert group.policy is not None
+            group.verdict = group.policy.verdict(len(ok), len(group.failed))
+            if not group.verdict:
+                self.escalate(group, group.errors)
+            return True
         return False
+
+    def to_be_judged(self) -> list[Branch]:
+        """The groups that there can be a verdict about now, what is within others first."""
+        groups = [node for node in self.root.nodes() if isinstance(node, Branch) and node.policy and node.verdict is None]
+        ripe = (node for node in reversed(groups) if judged(node) and self.free(node) and self.reached(node))
+        return [node for node in ripe if self.over(node)]
 
     def over(self, group: Branch) -> bool:
         """Whether nothing of it runs, may still run, or is being asked about or undone."""

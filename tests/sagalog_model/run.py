@@ -75,9 +75,11 @@ class Run(Failing):
         """One look at what is to be decided, asked, and called; whether there was anything."""
         before = len(self.line)
         self.line += self.asked_deciders()
+        judged = not self.stopped and self.judge()
         moved = self.settle()
         self.line += self.asked_retries()
-        return self.begin() or moved or len(self.line) > before
+        # Nothing is begun while a group is to be judged: that might have to undo it.
+        return judged or self.begin() or moved or len(self.line) > before
 
     def ending(self) -> Ending:
         seen = {leaf.name: (leaf.state, leaf.execution) for leaf in self.everything()}
@@ -99,11 +101,9 @@ class Run(Failing):
     # --- what follows of itself ---------------------------------------------------------------------------------------
 
     def settle(self) -> bool:
-        """What needs no code: verdicts about groups, reverts without a call, flows of which nothing is left to undo."""
-        if self.stopped:
-            return False
-        moved = self.judge()
-        while self.undo_silently() or self.give_up():
+        """What else needs no code: reverts without a call, flows of which nothing is left to undo."""
+        moved = False
+        while not self.stopped and (self.undo_silently() or self.give_up()):
             moved = True
         return moved
 
@@ -173,9 +173,9 @@ class Run(Failing):
         elif self.reading or not (ready := self.ready()):
             return False
         else:
-            while ready and self.pass_by(ready[0]):
+            while ready and not self.to_be_judged() and self.pass_by(ready[0]):
                 ready = self.ready()
-            if ready:
+            if ready and not self.to_be_judged():
                 self.start(ready[0])
         return True
 

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sagalog.engine.core.decide import Resume
-from sagalog.engine.definition import FunctorTask, RetryPolicy, each, linear, task
+from sagalog.engine.core.decide import Amend, Resume, RetryRevert, SkipRevert
+from sagalog.engine.definition import FunctorTask, RetryPolicy, Times, each, linear, task, unordered
 from sagalog.engine.runtime.app import Sagalog
 from sagalog.engine.runtime.desk import Desk
 from sagalog.engine.runtime.drive import Arrival, drive
@@ -184,3 +184,47 @@ def test_how_many_calls_there_may_be_at_a_time_is_not_taken_for_what_a_crash_has
 def test_no_law_is_broken_by_what_is_as_it_should_be(seed: int) -> None:
     """A probe that says "no" in the midst of an undo, a retry that answered before its group failed, ignored or not yet."""
     assert trial(seed).crashes
+
+
+def refused() -> None:
+    raise ValueError("refused")
+
+
+ALL = "SUCCESS_ON_ALL_EVENTS_SUCCESS"
+
+
+def within() -> Any:
+    """A task that fails, in a group within a group; beside those one more task, which comes behind it."""
+    inner = unordered("inner", outcome=ALL).add(FunctorTask(refused, "refused"), FunctorTask(refused, "passed by"))
+    around = unordered("around", outcome=ALL).add(inner)
+    return unordered("f").add(around, FunctorTask(lambda: "charged", "charge", revert=lambda **_: None))
+
+
+def test_nothing_is_begun_before_all_groups_are_judged_that_can_be() -> None:
+    """The verdict over the inner group lets the outer one be judged, and that undoes the run: nobody is charged first."""
+    found = simulate(within(), seed=0, faults=CALM)
+    assert str(found.run.state) == "REVERTED"
+    assert [line for line in found.story if "charge" in line] == []
+
+
+@pytest.mark.parametrize("seed", [5045691, 5096316])
+def test_a_crash_does_not_decide_whether_something_is_begun_that_a_group_undoes(seed: int) -> None:
+    assert trial(seed).compared
+
+
+def test_a_word_about_an_element_comes_too_late_when_its_fan_out_is_begun_anew() -> None:
+    """Somebody has a revert of it tried again, whose process stands still until another one has gone on."""
+    assert trial(5110520).records
+
+
+@pytest.mark.parametrize(
+    "word", [RetryRevert(1, 0, {}, SAID), SkipRevert(1, 0, {}, SAID), Amend(1, 0, "SUCCESS", b"1", {}, SAID)]
+)
+def test_a_word_about_an_element_that_is_not_there_changes_nothing(word: Arrival) -> None:
+    flow = linear("f", retry=Times(1)).add(each(FunctorTask(lambda item: item, "t"), over="items"))
+    table = Table(flow, inputs={"items": []})
+    state = table.goes_on(Resume())
+    version = table.held.head.version
+    table.read()
+    assert table.goes_on(word) == state
+    assert table.held.head.version == version
