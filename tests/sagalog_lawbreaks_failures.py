@@ -109,6 +109,15 @@ def a_verdict_is_not_what_the_policy_says() -> None:
 
 
 @breaks("group")
+def something_is_begun_before_a_group_is_judged() -> None:
+    members = unordered("g", outcome=OutcomePolicy.SUCCESS_FOR_PARTIAL_SUCCESS).add(task("a"), task("b"))
+    play = ran(unordered("f").add(members, task("c")))
+    rows, settled = sound(play), at(play, "group.settled")
+    rows[settled - 1 : settled + 1] = reversed(rows[settled - 1 : settled + 1])
+    watched(play, counted(rows))
+
+
+@breaks("group")
 def a_group_counts_wrongly() -> None:
     play = grouped()
     watched(play, changed(sound(play), at(play, "group.settled"), errors=2))

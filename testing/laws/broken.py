@@ -36,7 +36,7 @@ LAWS = MappingProxyType({
     "history": "A retry is shown its own tries and their failures, and those of no earlier life.",
     "retry scope": "A RETRY comes when all behind the retry is undone, and leaves its flow as if it had never run.",
     "never resolve": "The failures of a run that is never to resolve them are not resolved.",
-    "group": "The verdict over a group or a fan-out is what its policy makes of its members.",
+    "group": "The verdict over a group or fan-out is what its policy makes of its members, and comes before what is begun.",
     "group spares": "When a member of a group fails the rest of it is passed by; all others too, if that decides it.",
     "decider": "A refusal is as wide as the widest of those that refused, and ignores just what that depth reaches.",
     # back

@@ -28,6 +28,7 @@ def begun(seen: Seen, facts: Facts, slot: int) -> None:
     elif task is T.UNKNOWN:
         _known(seen, slot, key)
     elif task is T.PENDING:
+        groups.judged_first(seen, slot)
         _next(seen, slot, atom)
         if slot >= state.atoms:
             groups.element_spared(seen, atom, slot)

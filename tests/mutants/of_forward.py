@@ -20,6 +20,13 @@ FORWARD = (
         "    return len(state.running) + len(state.reverting) <= limit\n",
     ),
     Mutant(
+        "begun before the verdict",
+        "A task is begun though a group can be judged, whose verdict may have it undone at once.",
+        "engine/core/forward.py",
+        "        if settling(state):\n            return\n        yield from _start(",
+        "        yield from _start(",
+    ),
+    Mutant(
         "priority turned round",
         "Of what may be started the one of the smallest priority is.",
         "engine/core/graph.py",
