@@ -32,7 +32,7 @@ class Definition:
         requires: names that the run's inputs must have. provides: names that its atoms provide. Both in order.
         contested: (name, provider) where several provide a name: which one is meant when the run is over; an atom, or
             a group, as the number of atoms plus the index of its flow.
-        gates, gate_at: the gates in the order of their nodes, and by node.
+        gates, gate_at: the gates in the order of their nodes, and by node. groups: the nodes of those of groups.
         asks: per atom who is asked when it fails: r >= 0 the retry r, -1 nobody, -2 - f the group of flow f.
         beyond: per flow, in the same words, who is asked when it gives up as a whole: never its own retry or group.
         bounded: whether the time in which some atom can be reverted is.
@@ -52,6 +52,7 @@ class Definition:
     contested: tuple[tuple[str, int], ...] = attrs.field(repr=False)
     gates: tuple[Gate, ...] = attrs.field(repr=False)
     gate_at: dict[int, Gate] = attrs.field(repr=False, eq=False)
+    groups: frozenset[int] = attrs.field(repr=False, eq=False)
     asks: tuple[int, ...] = attrs.field(repr=False)
     beyond: tuple[int, ...] = attrs.field(repr=False)
     bounded: bool
@@ -92,6 +93,7 @@ class Definition:
             contested=contested,
             gates=gates,
             gate_at={gate.node: gate for gate in gates},
+            groups=frozenset(gate.node for gate in gates if gate.kind == "group"),
             asks=asks,
             beyond=beyond,
             bounded=any(atom.revertible_for is not None for atom in atoms),

@@ -23,25 +23,30 @@ GROUP_FAILED = ("sagalog.errors.GroupFailed", "sagalog.errors.SagalogError", "Ex
 
 def gates(state: State, limit: int) -> Iterator[Step]:
     """Groups that can be are judged; deciders whose sources are settled are asked: so many at a time."""
-    for node in list(_due(state, "group")):
+    for node in _ripe(state):
         settled = verdict(state, state.definition.gate_at[node].flow)
         yield settled
         flow = state.definition.flows[settled.facts["flow"]]
         if not settled.facts["ok"] and flow.retry is None:
             yield from spoil(state, flow.first, state.definition.beyond[flow.index])
-    for node in list(islice(_due(state, "decider"), limit)):
+    groups, gate_at = state.definition.groups, state.definition.gate_at
+    open = (node for node in state.gates if node not in groups and not shut(state, gate_at[node].flow))
+    for node in list(islice(open, limit)):
         if node not in state.halted:
             yield Call(DECIDE, node, 1 + state.execution[node], 1)
 
 
 def settling(state: State) -> bool:
     """Whether there are groups whose members are all settled, and that have not been judged yet."""
-    return bool(state.gates) and next(_due(state, "group"), None) is not None
+    return bool(state.gates and _ripe(state))
 
 
-def _due(state: State, kind: str) -> Iterator[int]:
+def _ripe(state: State) -> list[int]:
+    """The gates of those groups, in the order in which they came to stand open; it looks at no decider."""
     gate_at = state.definition.gate_at
-    return (node for node in state.gates if gate_at[node].kind == kind and not shut(state, gate_at[node].flow))
+    found = state.gates.keys() & state.definition.groups
+    ordered = [node for node in state.gates if node in found] if len(found) > 1 else found
+    return [node for node in ordered if not shut(state, gate_at[node].flow)]
 
 
 def verdict(state: State, flow: int) -> Draft:

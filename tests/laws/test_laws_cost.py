@@ -16,13 +16,14 @@ from sagalog.config import Settings
 from sagalog.engine.core.compile import Compiled
 from sagalog.engine.core.decide import Recover, Resume, Revert, Succeeded
 from sagalog.engine.core.states import RunState
-from sagalog.engine.definition import Flow, FunctorTask, linear, unordered
+from sagalog.engine.definition import Flow, FunctorTask, graph, linear, unordered
 from sagalog.engine.runtime.drive import drive
 from sagalog.engine.runtime.engine import Engine
 from sagalog.engine.runtime.held import Held
 from sagalog.store import session
 from sagalog.store.io import ask
 from sagalog.store.shape import Head
+from sagalog.testing import Play
 
 LOOKED: Counter[str] = Counter()
 """How many elements were looked at one after the other."""
@@ -144,3 +145,40 @@ def test_a_blocking_step_is_one_round_trip(settings: Settings, monkeypatch: pyte
         engine.run(flow)
         monkeypatch.undo()
     assert asked == {"append": 1, "append_one": count}
+
+
+class WatchedGates(dict[int, Any]):
+    """Counts which gates are looked at."""
+
+    def __getitem__(self, node: int) -> Any:
+        LOOKED["gate"] += 1
+        return super().__getitem__(node)
+
+
+def looked_at_gates(count: int) -> float:
+    """Gates looked at for a step, where so many deciders are due at once."""
+    flow, first = graph("f"), FunctorTask(lambda: 1, name="first")
+    flow.add(first)
+    for number in range(count):
+        then = FunctorTask(lambda: 1, name=f"then {number}")
+        flow.add(then)
+        flow.link(first, then, decider=lambda history: True)
+    play = Play(flow, 1)
+    object.__setattr__(play.state.definition, "gate_at", WatchedGates(play.state.definition.gate_at))
+    LOOKED.clear()
+    play.take(Resume())
+    play.advance()
+    steps = 0
+    while play.calls:
+        steps += 1
+        if play.calls[0].kind == "decide":
+            play.vote(True)
+        else:
+            play.succeed()
+    assert play.state.run is RunState.SUCCESS and steps == 2 * count + 1
+    return LOOKED["gate"] / steps
+
+
+def test_a_step_costs_the_same_however_many_deciders_are_due() -> None:
+    small, large = looked_at_gates(10), looked_at_gates(200)
+    assert 0 < large <= small * 1.5
