@@ -32,14 +32,16 @@ from sagalog.store.session import Session
 class Striker:
     """Counts the points of this process from 1 on; at the one numbered `at` the process is killed (SIGKILL).
 
+    With `of` only the points of that name count.
     What it says on the line: {"durable": [record types]} for each append that is durable, and last
     {"struck": name of the point, "owing": …}, `owing` being the kind of the call to the outside that was made and whose
     outcome is not durable. For a process forked for this and nothing else: it never lets go of what it listens to.
     """
 
-    def __init__(self, line: Line, at: int | None = None) -> None:
+    def __init__(self, line: Line, at: int | None = None, of: str | None = None) -> None:
         self.line = line
         self.at = at
+        self.of = of
         self.points: list[str] = []
         self.owing: str | None = None
         self._durable: list[str] = ["task.running"]
@@ -50,7 +52,7 @@ class Striker:
     def point(self, name: str) -> None:
         """The process has come to a point."""
         self.points.append(name)
-        if len(self.points) == self.at:
+        if self.of in (None, name) and self.at == (self.points.count(name) if self.of else len(self.points)):
             self.line.say({"struck": name, "owing": self.owing})
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
