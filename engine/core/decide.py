@@ -251,8 +251,8 @@ def _fired(state: State, input: Fired) -> Iterator[Step]:
 
 def _progressed(state: State, input: Progressed) -> Iterator[Step]:
     call = input.call
-    slot = state.slot(call.atom, call.instance)
-    if slot in state.running and state.attempt[slot] == call.attempt:
+    slot = state.found(call.atom, call.instance)
+    if slot is not None and slot in state.running and state.attempt[slot] == call.attempt:
         facts = of_slot(state, r.TASK_PROGRESS, slot, call.execution, call.attempt, progress=input.fraction).facts
         yield Draft(r.TASK_PROGRESS, facts, input.value)  # a retry's too
 

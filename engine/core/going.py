@@ -104,10 +104,9 @@ def probed(state: State, input: Probed) -> Iterator[Step]:
 
 def awaited(state: State, call: Call) -> bool:
     """Whether the answer of a probe is still wanted: not where a person has settled it meanwhile."""
-    if call.instance is not None and call.atom not in state.fans:
-        return False
-    slot = state.slot(call.atom, call.instance)
-    return slot in (state.unknown if call.kind == PROBE else state.lost) and state.execution[slot] == call.execution
+    slot = state.found(call.atom, call.instance)
+    asked = state.unknown if call.kind == PROBE else state.lost
+    return slot is not None and slot in asked and state.execution[slot] == call.execution
 
 
 def unanswered(state: State, call: Call, value: bytes | None = None) -> Iterator[Step]:

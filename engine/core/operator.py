@@ -102,7 +102,7 @@ def _counted(state: State, slot: int) -> bool:
 
 def amend(state: State, input: Amend) -> Iterator[Step]:
     """A person says what became of an atom."""
-    slot = _found(state, input)
+    slot = state.found(input.atom, input.instance)
     if slot is None or amends(state, slot, input.state) is not None:
         return
     execution, attempt = state.execution[slot], state.attempt[slot]
@@ -128,7 +128,7 @@ def settles(state: State, slot: int) -> str | None:
 
 def retry_revert(state: State, input: RetryRevert) -> Iterator[Step]:
     """Try one revert again; the others that failed wait for a word of their own."""
-    slot = _found(state, input)
+    slot = state.found(input.atom, input.instance)
     if slot is not None and settles(state, slot) is None:
         yield _said(state, slot, "retry_revert", input.facts, input.value)
         yield Draft(r.RUN_REVERTING if state.undo else r.RUN_RUNNING, {"cause": "operator"})
@@ -137,18 +137,11 @@ def retry_revert(state: State, input: RetryRevert) -> Iterator[Step]:
 
 def skip_revert(state: State, input: SkipRevert) -> Iterator[Step]:
     """Declare one revert to be done with; the run goes on being undone."""
-    slot = _found(state, input)
+    slot = state.found(input.atom, input.instance)
     if slot is not None and settles(state, slot) is None:
         yield _said(state, slot, "skip_revert", input.facts, input.value)
         yield Draft(r.RUN_REVERTING if state.undo else r.RUN_RUNNING, {"cause": "operator"})
         yield of_slot(state, r.TASK_REVERTED, slot, state.execution[slot], state.attempt[slot], outcome="skipped")
-
-
-def _found(state: State, input: Amend | RetryRevert | SkipRevert) -> int | None:
-    """What a person names; None for an element of a fan-out that has been begun anew, or reset, since."""
-    fan = state.fans.get(input.atom)
-    there = input.instance is None or (fan is not None and input.instance < fan.count)
-    return state.slot(input.atom, input.instance) if there else None
 
 
 def _said(

@@ -137,6 +137,13 @@ class State:
         """The slot of an atom, or of one of its elements; KeyError where that fan-out has not been opened."""
         return atom if instance is None else self.fans[atom].base + instance
 
+    def found(self, atom: int, instance: int | None) -> int | None:
+        """The slot of what somebody named, or a while ago; None where there is no such atom or element (any more)."""
+        if instance is None:
+            return atom if 0 <= atom < self.atoms else None
+        fan = self.fans.get(atom)
+        return fan.base + instance if fan is not None and 0 <= instance < fan.count else None
+
     def name(self, slot: int) -> str:
         """The name of an atom; that of an element is `name[i]`."""
         instance = self.instance(slot)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
+from attrs import field, frozen
+
 from ...codec.compose import wrap
 from ...codec.records import decode_all
 from ...codec.values import encode
@@ -54,6 +56,16 @@ class SeveralErrors(SagalogError):
 
     def __str__(self) -> str:
         return "\n".join([f"{len(self.errors)} runs could not be gone on with:", *(f"{e.run}: {e}" for e in self.errors)])
+
+
+@frozen
+class _Asked:
+    """What a person wants of a run; `message` is what it is called where it has to be posted. `strict`: or told why not."""
+
+    run: UUID
+    kind: str
+    strict: bool
+    message: UUID = field(factory=uuid4)
 
 
 class Acting(Looking):
@@ -251,14 +263,14 @@ class Acting(Looking):
         if run_id in self._shells.blocking().stepped:
             raise UsageError(f"run {run_id} is gone on with by steps on this thread: end that (close) before you {kind} it")
         self._lease.ensure()
-        message = uuid4()
+        asked = _Asked(run_id, kind, strict)
         deadline = None if wait is None else time.monotonic() + wait
         posted = False
         while True:
             if posted:
                 # First of all: what its owner has brought to rest is not begun again.
                 picture = self.state(run_id)
-                if self._done_with(picture.state, run_id, message, kind, strict):
+                if self._done_with(picture.state, asked):
                     return picture
                 if deadline is not None and time.monotonic() > deadline:
                     return picture
@@ -266,18 +278,18 @@ class Acting(Looking):
                 held = self._owning.take(self._shells.blocking(), run_id, False, back=kind in BACKWARD)
             except DefinitionChanged:
                 # Its owner has let it go in this very moment; what was wanted of it may be done.
-                if posted and self._accepted(run_id, message):
+                if posted and self._accepted(asked):
                     continue
                 raise
             except LeaseHeld:
                 if posted:
                     time.sleep(0.2)
                 else:
-                    self.perform(lambda: hold.post(run_id, message, kind, data, self._desk.actor))
+                    self.perform(lambda: hold.post(run_id, asked.message, kind, data, self._desk.actor))
                     posted = True
                 continue
             # If it was posted, it is in the inbox, or was accepted before its owner died, or let go since we looked.
-            if posted and self._settled(held, message, kind, strict):
+            if posted and self._settled(held, asked):
                 return Run(held)
             if strict and not posted:
                 self._allowed(held, [(kind, data)])
@@ -285,26 +297,36 @@ class Acting(Looking):
             wishes = [wish(kind, data)] if possible else []
             self._owning.go_on(self._shells.blocking(), held, [*wishes, *([Resume()] if kind in GOES_ON else [])])
             if posted and strict:
-                self._not_refused(run_id, message, kind)
+                self._not_refused(asked)
             return Run(held)
 
-    def _settled(self, held: Held, message: UUID, kind: str, strict: bool) -> bool:
+    def _settled(self, held: Held, asked: _Asked) -> bool:
         """Whether its owner did what was posted before this engine took the run, which is let go again then."""
         settled = True
         try:
-            settled = self._done_with(held.state.run, held.id, message, kind, strict)
+            settled = self._done_with(held.state.run, asked)
             return settled
         finally:
             if settled:
                 self._owning.let_go(self._shells.blocking(), held)
 
-    def _done_with(self, state: RunState, run_id: UUID, message: UUID, kind: str, strict: bool) -> bool:
-        """Whether a posted message was accepted, and what follows from it is over. `strict`: UsageError if refused."""
-        if not (strict or state in (*SETTLED_RUN, RunState.SUSPENDED)) or not self._accepted(run_id, message):
+    def _done_with(self, state: RunState, asked: _Asked) -> bool:
+        """Whether what was posted has been accepted, and what follows from it is over; UsageError if it was refused."""
+        if not (asked.strict or state in (*SETTLED_RUN, RunState.SUSPENDED)) or not self._accepted(asked):
             return False
-        if strict:
-            self._not_refused(run_id, message, kind)
+        if asked.strict:
+            self._not_refused(asked)
         return True
+
+    def _accepted(self, asked: _Asked) -> bool:
+        return all(row.message_id != asked.message for row in self.perform(lambda: hold.inbox([asked.run])))
+
+    def _not_refused(self, asked: _Asked) -> None:
+        for row in self.perform(lambda: log.read(asked.run)):
+            if row.type == MESSAGE_ACCEPTED:
+                (facts,) = decode_all((row.type,), (row.schema,), (row.facts,))
+                if facts["message"] == asked.message.hex and "refused" in facts:
+                    raise UsageError(f"run {asked.run}: {asked.kind} is not possible: the run was {facts['refused']}")
 
     def _allowed(self, held: Held, wanted: list[Wanted]) -> None:
         """Let the run go again and raise UsageError where it cannot do what is wanted."""
@@ -312,16 +334,6 @@ class Acting(Looking):
         if why is not None:
             self._owning.let_go(self._shells.blocking(), held)
             raise UsageError(why)
-
-    def _accepted(self, run_id: UUID, message: UUID) -> bool:
-        return all(row.message_id != message for row in self.perform(lambda: hold.inbox([run_id])))
-
-    def _not_refused(self, run_id: UUID, message: UUID, kind: str) -> None:
-        for row in self.perform(lambda: log.read(run_id)):
-            if row.type == MESSAGE_ACCEPTED:
-                (facts,) = decode_all((row.type,), (row.schema,), (row.facts,))
-                if facts["message"] == message.hex and "refused" in facts:
-                    raise UsageError(f"run {run_id}: {kind} is not possible: the run was {facts['refused']}")
 
 
 def _impossible(held: Held, wanted: list[Wanted]) -> str | None:

@@ -58,12 +58,11 @@ def refusal(state: State, kind: str, data: bytes) -> str | None:
             if since is not None and not 0 <= since < state.atoms:
                 return "the message names no atom of this run"
             return may_restore(state, since) if whole else "the message lacks who and why"
-        atom, instance, to = about["atom"], about.get("instance"), about.get("state", "")
-        slot = state.slot(atom, instance)
-        known = whole and 0 <= atom < state.atoms and (instance is None or 0 <= instance < state.fans[atom].count)
+        slot = state.found(about["atom"], about.get("instance"))
+        to = about.get("state", "")
     except (SagalogError, LookupError, AttributeError, TypeError) as error:
         return f"the message cannot be read: {error!r}"
-    if not known:
+    if slot is None or not whole:
         return "the message names no atom of this run"
     return amends(state, slot, to) if kind == "amend" else settles(state, slot)
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sagalog_play import Play
 
-from sagalog.engine.core.decide import Recover, Reset, Restore, Resume, RetryRevert, Revert
+from sagalog.engine.core.decide import Probed, Progressed, Recover, Reset, Restore, Resume, RetryRevert, Revert
 from sagalog.engine.core.going import may_reset, may_restore
 from sagalog.engine.core.records import Draft
 from sagalog.engine.core.states import RunState, TaskState
-from sagalog.engine.definition import AlwaysRevert, FunctorTask, each, linear, unordered
+from sagalog.engine.definition import AlwaysRevert, FunctorTask, Recovery, each, linear, unordered
 
 
 def one(element: Any) -> None: ...
@@ -134,6 +134,21 @@ def test_an_element_that_waits_is_tried_at_once_when_the_run_is_recovered() -> N
     assert told == ["timer.cancelled", "run.recovered", "task.running e[0]", "retry.running r"]
     assert play.next("e[0]").attempt == 2
     assert play.refold() == play.state
+
+
+def test_what_is_said_of_an_element_that_is_not_there_is_not_taken_for_another() -> None:
+    """Elements of all fan-outs lie behind one another: `e[1]` would be where `x[0]` is."""
+    asking = dict(recovery=Recovery.PROBE, probe=lambda: None)
+    play = begun(unordered("f").add(fan("e", **asking), fan("x", **asking)), 2)
+    play.expand(1, of="e"), play.expand(1, of="x")
+    running = play.next("x[0]")
+    assert play.take(Progressed(running._replace(atom=0, instance=1), 0.5, None)) == []
+    assert play.take(Progressed(running, 0.5, None)) == ["task.progress x[0]"]
+    play.calls.clear()
+    play.take(Recover(), Resume())
+    asked = play.next("x[0]")
+    assert play.take(Probed(asked._replace(atom=0, instance=1), "happened", b"1")) == []
+    assert play.take(Probed(asked, "happened", b"1")) == ["task.success x[0]"]
 
 
 def test_a_run_is_not_reset_while_the_revert_of_an_element_has_failed_or_nobody_knows_of_it() -> None:
