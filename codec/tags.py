@@ -10,7 +10,7 @@ import base64
 import pickle
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,6 +24,7 @@ _ESCAPED = re.compile(r"[\x00\ud800-\udfff\\]")
 _ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
 # ZoneInfo looks a key up as a file and as a module of the data package `tzdata`; this keeps a stored key a plain name.
 _ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
+_BELOW_A_SECOND = re.compile(r"([+-])00:00:00\.(\d{6})$")
 # Decimal text of more digits than this is refused by Python's own guard (sys.set_int_max_str_digits at its lowest).
 _DECIMAL_BITS = 2_048
 
@@ -107,10 +108,17 @@ def _offset(zone: tzinfo) -> timedelta:
 def _load_moment(cls: type[_Moment]) -> Callable[[Any], _Moment]:
     def load(form: Any) -> _Moment:
         if isinstance(form, str):
-            return cls.fromisoformat(form)
+            moment = cls.fromisoformat(form)
+            return moment if moment.tzinfo is not UTC or form.endswith("+00:00") else _exactly(moment, form)
         return cls.fromisoformat(form["local"]).replace(tzinfo=_load_zone(form), fold=form.get("fold", 0))
 
     return load
+
+
+def _exactly(moment: _Moment, form: str) -> _Moment:
+    """The moment with the offset that is written: of one below a second Python makes UTC."""
+    found = _BELOW_A_SECOND.search(form)
+    return moment if found is None else moment.replace(tzinfo=timezone(timedelta(microseconds=int(found[1] + found[2]))))
 
 
 def _load_zone(form: dict[str, Any]) -> tzinfo | None:

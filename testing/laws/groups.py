@@ -97,18 +97,9 @@ def judged_first(seen: Seen, slot: int) -> None:
     """Something is begun for the first time: no group waits for its verdict, which might have it undone at once."""
     for node in seen.state.gates:
         gate = seen.definition.gate_at[node]
-        if gate.kind == "group" and not _closed(seen, gate.flow):
+        if gate.kind == "group" and not seen.closed(seen.shape.retries(gate.flow)):
             name = seen.definition.flows[gate.flow].name
             broken("group", f"{seen.state.name(slot)} is begun, and group {name}, of which all is settled, is not judged")
-
-
-def _closed(seen: Seen, flow: int | None) -> bool:
-    """Whether the flow is being asked about or undone, or was, or stands in one of those."""
-    while flow is not None:
-        retry, flow = seen.definition.flows[flow].retry, seen.definition.flows[flow].parent
-        if retry is not None and (retry in seen.state.regions or retry in seen.state.dead):
-            return True
-    return False
 
 
 def element_spared(seen: Seen, atom: int, slot: int) -> None:

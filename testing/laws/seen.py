@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -91,10 +91,14 @@ class Seen:
 
     def shut(self, atom: int) -> bool:
         """Whether the atom stands in a flow in which nothing may start."""
+        return self.closed(self.shape.around[atom])
+
+    def closed(self, retries: Iterable[int]) -> bool:
+        """Whether the flow of one of them is being asked about or undone, or was."""
         regions, dead = self.state.regions, self.state.dead
         if not regions and not dead:
             return False
-        return any(retry in regions or retry in dead for retry in self.shape.around[atom])
+        return any(retry in regions or retry in dead for retry in retries)
 
     def by_person(self, facts: Facts, action: str) -> bool:
         """Whether the record before is that of a person who says so of this atom."""

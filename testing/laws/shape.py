@@ -60,7 +60,7 @@ class Shape:
         self.who = [
             self.outward[spec.flow] if spec.kind == "retry" else self._nearest(spec.flow) for spec in atoms
         ]
-        self.around = [self._retries(flows[spec.flow].parent if spec.kind == "retry" else spec.flow) for spec in atoms]
+        self.around = [self.retries(flows[spec.flow].parent if spec.kind == "retry" else spec.flow) for spec in atoms]
 
     def heard(self, flow: int) -> int:
         """Who is told that a flow was undone alone, the retries around it having no other answer: a group, or nobody."""
@@ -80,7 +80,8 @@ class Shape:
             flow = spec.parent
         return NOBODY
 
-    def _retries(self, flow: int | None) -> tuple[int, ...]:
+    def retries(self, flow: int | None) -> tuple[int, ...]:
+        """The retries of a flow and of those around it, from the inside out."""
         found = []
         while flow is not None:
             spec = self.definition.flows[flow]

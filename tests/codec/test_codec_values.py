@@ -77,6 +77,7 @@ def test_the_stored_form_is_utf8_json_without_nul(value: Any) -> None:
         (dt.date(2024, 2, 29), {"$date@1": "2024-02-29"}),
         (dt.timedelta(-1, 5), {"$timedelta@1": [-1, 5, 0]}),
         (dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC), {"$datetime@1": "2024-05-01T12:00:00+00:00"}),
+        (dt.time(9, 5, tzinfo=dt.timezone(-dt.timedelta(microseconds=7))), {"$time@1": "09:05:00-00:00:00.000007"}),
         (
             dt.datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
             {"$datetime@1": {"local": "2024-10-27T02:30:00", "zone": "Europe/Berlin", "fold": 1}},
@@ -89,6 +90,14 @@ def test_the_stored_form_of_each_kind_is_settled(value: Any, form: Any) -> None:
     # These are in people's logs: a change here needs a new tag version, and the old one still read.
     assert stored(value) == form
     assert decode(json.dumps(form).encode(), registry=REGISTRY) == value or value != value
+
+
+@pytest.mark.parametrize("micros", [1, -1, 999_999, -999_999, 1_000_000, -1_000_001])
+def test_the_smallest_offsets_from_utc_are_kept(micros: int) -> None:
+    zone = dt.timezone(dt.timedelta(microseconds=micros))
+    for moment in (dt.time(23, 59, 59, 5, zone), dt.datetime(2024, 2, 29, 23, 59, tzinfo=zone)):
+        again = decode(encode(moment))
+        assert (again, again.utcoffset()) == (moment, zone.utcoffset(None))
 
 
 def test_a_plain_object_stays_one_byte_for_byte() -> None:

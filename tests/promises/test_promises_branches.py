@@ -11,17 +11,20 @@ from sagalog import AlwaysRevertAll, Decision, Engine, FunctorTask, Retry, RunSt
 
 
 def branches(first: Retry, second: Retry) -> Any:
-    """Two branches that run at once: the first fails at once, the second a little later."""
+    """Two branches that run at once: the first fails once the second has begun, that a little later."""
 
     async def soon() -> None:
+        await asyncio.wait_for(begun.wait(), 10)
         raise Refused("soon")
 
     async def late() -> None:
         calls.append("late")
+        begun.set()
         await asyncio.sleep(0.05)
         raise Refused("late")
 
     calls: list[str] = []
+    begun = asyncio.Event()
     flow = unordered("u").add(
         linear("g", first).add(FunctorTask(soon)), linear("h", second).add(FunctorTask(late))
     )
