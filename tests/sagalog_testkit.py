@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 from attrs import define, field
@@ -42,6 +43,10 @@ from sagalog.testing.crash.scratch import MEMORY, reaper, scratch
 PG15 = Path("/usr/lib/postgresql/15/bin")
 SERVERS = ("embedded", "pg15")
 _TEMPLATE = "sagalog_migrated"
+
+# No test is about absolute time.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure() -> None:

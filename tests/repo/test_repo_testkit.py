@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from sagalog_testkit import Server, embedded_server
 
@@ -21,6 +22,10 @@ with embedded_server() as server:
     print(server.cluster.data, flush=True)
     sys.stdin.read()
 """
+
+
+def test_repo_testkit_no_example_of_a_property_test_may_fail_for_the_time_it_takes() -> None:
+    assert settings.default is not None and settings.default.deadline is None
 
 
 def test_repo_testkit_a_database_is_empty_and_ours(database_on: str) -> None:
