@@ -35,7 +35,7 @@ from sagalog.store.ids import run_id as new_id
 
 CASES = [(story, shell) for story in ("mended", "given_up") for shell in ("blocking", "asyncio")]
 ENDS = {"mended": RunState.SUCCESS, "given_up": RunState.REVERTED}
-SPREAD = {"blocking": 6, "asyncio": 16}
+SPREAD = {"blocking": 6, "asyncio": 10}
 """Points that are tried wherever they fall."""
 TYPES = "SELECT type FROM sagalog.record WHERE stream_id = %s ORDER BY version"
 _ticks = itertools.count(1_700_000_000_000_000, 1000)

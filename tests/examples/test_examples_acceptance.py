@@ -94,7 +94,7 @@ class Place:
                 while conn.execute(RECORDS.encode()).fetchone() < (records,):  # type: ignore[operator]  # count(*) has a row
                     assert child.poll() is None, "it was over before it could be killed"
                     assert time.monotonic() < deadline
-                    time.sleep(0.002)
+                    time.sleep(0.005)
         finally:
             child.kill()
             child.wait()

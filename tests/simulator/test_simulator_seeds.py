@@ -23,7 +23,7 @@ def test_no_law_is_broken_whatever_crashes(first: int) -> None:
 
 def test_the_cases_are_large_nested_and_crash_often(capsys: pytest.CaptureFixture[str]) -> None:
     seen = Histogram()
-    for seed in range(5_000, 5_200):  # which the tests below do not run
+    for seed in range(5_000, 5_100):  # which the tests below do not run
         case = make(Chance(seed))
         seen.add(case, crashes=trial(seed).crashes)
     print(seen)

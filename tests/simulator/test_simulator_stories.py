@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from sagalog.engine.core import evolve
 from sagalog.engine.core.records import RUN_SUSPENDED
 from sagalog.engine.definition import Context, linear, task
 from sagalog.testing import Ledger
+from sagalog.testing.__main__ import main
 from sagalog.testing.simulator import ALL, CALM, CRASHES, Broken, Chance, Faults, simulate, trial
 from sagalog.testing.simulator.shrink import shrunk
 
@@ -47,13 +49,13 @@ def test_a_soak_says_what_it_saw() -> None:
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
 def test_a_soak_has_a_length(seconds: str) -> None:
-    found = told("--soak", seconds)
-    assert found.returncode == 2 and "--soak: expected a number of seconds above 0" in found.stderr
+    found = CliRunner().invoke(main, ["--soak", seconds])
+    assert found.exit_code == 2 and "--soak: expected a number of seconds above 0" in found.stderr
 
 
 def test_one_of_seed_and_soak_has_to_be_given() -> None:
-    assert told().returncode == 2
-    assert "give either --seed N or --soak SECONDS" in told("--seed", "1", "--soak", "2").stderr
+    assert CliRunner().invoke(main, []).exit_code == 2
+    assert "give either --seed N or --soak SECONDS" in CliRunner().invoke(main, ["--seed", "1", "--soak", "2"]).stderr
 
 
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,7 @@ def test_a_broken_law_is_told_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> Non
             broken = found
             break
     assert broken is not None
-    small = shrunk(broken, seconds=4)
+    small = shrunk(broken, seconds=2)
     assert small.law == broken.law and len(small.story) <= len(broken.story)
     assert str(small).startswith(f"seed {broken.seed}: the law {small.law!r} is broken: ")
     with pytest.raises(Broken) as again:

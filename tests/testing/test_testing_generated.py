@@ -42,7 +42,7 @@ from sagalog.testing.generated import (
 from sagalog.testing.generated.script import Refused
 from sagalog.testing.generated.world import checksum
 
-CASES = 2000
+CASES = 1000
 RUNS = 60
 ENDS = {RunState.SUCCESS, RunState.REVERTED, RunState.REVERTED_PARTLY, RunState.FAILURE}
 
