@@ -138,7 +138,7 @@ class State:
         return atom if instance is None else self.fans[atom].base + instance
 
     def found(self, atom: int, instance: int | None) -> int | None:
-        """The slot of what somebody named, or a while ago; None where there is no such atom or element (any more)."""
+        """`slot` of what somebody named, or named a while ago; None where there is no such atom or element (any more)."""
         if instance is None:
             return atom if 0 <= atom < self.atoms else None
         fan = self.fans.get(atom)
